@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every difference between the kernels that are supported, 6.12 and newer.
+ * One wrapper each; the sentence names the release that changed.
+ */
+#ifndef _GMFS_COMPAT_H
+#define _GMFS_COMPAT_H
+
+#include <linux/dcache.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/version.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
+#include <linux/pfn_t.h>
+#endif
+
+/* 7.1 gave kho_add_subtree() a size; older KHO counts as no KHO. */
+#if defined(CONFIG_KEXEC_KHO) && IS_ENABLED(CONFIG_KEXEC_HANDOVER) && \
+	LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
+#define GMFS_HAVE_KHO 1
+#else
+#define GMFS_HAVE_KHO 0
+#endif
+
+/* 6.15 made ->mkdir return a dentry, NULL meaning the one it was given. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+typedef struct dentry *gmfs_mkdir_t;
+#define gmfs_mkdir_return(err)	ERR_PTR(err)
+#else
+typedef int gmfs_mkdir_t;
+#define gmfs_mkdir_return(err)	(err)
+#endif
+
+/* 6.17 removed pfn_t. */
+static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	return vmf_insert_pfn_pmd(vmf, pfn, write);
+#else
+	return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write);
+#endif
+}
+
+static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	return vmf_insert_pfn_pud(vmf, pfn, write);
+#else
+	return vmf_insert_pfn_pud(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write);
+#endif
+}
+
+/* 6.18 renamed generic_delete_inode(). */
+static inline int gmfs_drop_inode(struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+	return inode_just_drop(inode);
+#else
+	return generic_delete_inode(inode);
+#endif
+}
+
+/* 6.19 gave dentries that live by themselves a flag; before it was a reference. */
+static inline void gmfs_make_persistent(struct dentry *dentry,
+					struct inode *inode)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+	d_make_persistent(dentry, inode);
+#else
+	if (d_unhashed(dentry))
+		d_add(dentry, inode);
+	else
+		d_instantiate(dentry, inode);
+	dget(dentry);
+#endif
+}
+
+/* 6.19, for the same reason, left kill_litter_super() without work. */
+static inline void gmfs_kill_litter_super(struct super_block *sb)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+	kill_anon_super(sb);
+#else
+	kill_litter_super(sb);
+#endif
+}
+
+/* 7.3 took "excl" from ->create. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+#define GMFS_CREATE_EXCL
+#else
+#define GMFS_CREATE_EXCL	, bool excl
+#endif
+
+#endif /* _GMFS_COMPAT_H */

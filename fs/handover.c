@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: the tree and its image
+ *
+ * A tree is either mounted, and then it is dentries and inodes, or it is not,
+ * and then it is an image. Mounting turns the image into the tree, the last
+ * unmount turns the tree into an image, and publishing leaves an image to the
+ * next kernel, whose module begins with what it finds. So there is one way to
+ * write a tree down and one way to build it up, for umount and kexec alike.
+ *
+ * An image that fails its check is kept as it is, untouched: mounting it fails
+ * and says why, a kexec passes it on, and "-o discard" drops it. While there
+ * is an image with files, or one that was refused, the module cannot be
+ * unloaded: nobody else would keep it.
+ *
+ * gmfs.change is held for reading around everything that changes what an image
+ * tells and for writing here, so a tree is never written down half changed.
+ */
+#define pr_fmt(fmt) "guestmemfs: " fmt
+
+#include <guestmemfs/abi.h>
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/reboot.h>
+#include <linux/unaligned.h>
+
+#include "guestmemfs.h"
+#include "../kho/kho.h"
+
+/**
+ * gmfs_change_begin - about to change what an image tells
+ *
+ * Context: may sleep; gmfs_change_end() follows.
+ * Return: 0; -EBUSY while the tree is frozen.
+ */
+int gmfs_change_begin(void)
+{
+	down_read(&gmfs.change);
+	if (!gmfs.frozen)
+		return 0;
+	up_read(&gmfs.change);
+	return -EBUSY;
+}
+
+/**
+ * gmfs_change_begin_wait - as gmfs_change_begin(), but wait until thaw
+ *
+ * For a page fault, which cannot tell its user to come back later.
+ *
+ * Return: 0; -EINTR or -ERESTARTSYS if a signal that kills came first.
+ */
+int gmfs_change_begin_wait(void)
+{
+	int err;
+
+	for (;;) {
+		err = down_read_killable(&gmfs.change);
+		if (err)
+			return err;
+		if (!gmfs.frozen)
+			return 0;
+		up_read(&gmfs.change);
+		err = wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
+		if (err)
+			return err;
+	}
+}
+
+void gmfs_change_end(void)
+{
+	up_read(&gmfs.change);
+}
+
+/* --- tree to image --------------------------------------------------------- */
+
+static struct gmfs_image_region image_region(void)
+{
+	return (struct gmfs_image_region){
+		.base = gmfs.region.base,
+		.size = gmfs.region.size,
+		.block_size = GMFS_BLOCK_SIZE,
+	};
+}
+
+static void put_written(struct gmfs_fdt_writer *w)
+{
+	size_t prop = gmfs_fdt_open_prop(w, GMFS_PROP_WRITTEN);
+	u32 nr = gmfs.region.blocks.nr, i;
+	u8 byte;
+
+	for (i = 0; i < nr; i += 8) {
+		byte = gmfs.region.written[BIT_WORD(i)] >> (i % BITS_PER_LONG);
+		gmfs_fdt_append(w, &byte, 1);
+	}
+	gmfs_fdt_close_prop(w, prop);
+}
+
+static void put_extents(struct gmfs_fdt_writer *w, const struct gmfs_extents *x)
+{
+	size_t prop = gmfs_fdt_open_prop(w, GMFS_PROP_EXTENTS);
+	u32 i;
+
+	for (i = 0; i < x->nr; i++) {
+		gmfs_fdt_append_u32(w, x->e[i].at);
+		gmfs_fdt_append_u32(w, x->e[i].start);
+		gmfs_fdt_append_u32(w, x->e[i].nr);
+	}
+	gmfs_fdt_close_prop(w, prop);
+}
+
+static void put_names(struct gmfs_fdt_writer *w, struct inode *dir)
+{
+	struct dentry *parent = d_find_any_alias(dir), *child;
+	size_t prop;
+
+	/* Names neither come nor go, so both walks meet them in one order. */
+	spin_lock(&parent->d_lock);
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_NAMES);
+	hlist_for_each_entry(child, &parent->d_children, d_sib)
+		if (d_really_is_positive(child) && !d_unhashed(child))
+			gmfs_fdt_append(w, child->d_name.name,
+					child->d_name.len + 1);
+	gmfs_fdt_close_prop(w, prop);
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_INODES);
+	hlist_for_each_entry(child, &parent->d_children, d_sib)
+		if (d_really_is_positive(child) && !d_unhashed(child))
+			gmfs_fdt_append_u64(w, d_inode(child)->i_ino);
+	gmfs_fdt_close_prop(w, prop);
+	spin_unlock(&parent->d_lock);
+	dput(parent);
+}
+
+static struct gmfs_image_time image_time(struct timespec64 t)
+{
+	return (struct gmfs_image_time){ t.tv_sec, t.tv_nsec };
+}
+
+static void put_inode(struct gmfs_fdt_writer *w, struct inode *inode)
+{
+	struct gmfs_image_inode i = {
+		.ino = inode->i_ino,
+		.mode = inode->i_mode,
+		.uid = i_uid_read(inode),
+		.gid = i_gid_read(inode),
+		.major = MAJOR(inode->i_rdev),
+		.minor = MINOR(inode->i_rdev),
+		.times = {
+			[GMFS_ATIME] = image_time(inode_get_atime(inode)),
+			[GMFS_MTIME] = image_time(inode_get_mtime(inode)),
+			[GMFS_CTIME] = image_time(inode_get_ctime(inode)),
+			[GMFS_BTIME] = image_time(gmfs_i(inode)->btime),
+		},
+		.size = i_size_read(inode),
+	};
+	size_t prop;
+
+	gmfs_image_begin_inode(w, &i);
+	if (S_ISREG(inode->i_mode)) {
+		put_extents(w, &gmfs_i(inode)->extents);
+	} else if (S_ISDIR(inode->i_mode)) {
+		put_names(w, inode);
+	} else if (S_ISLNK(inode->i_mode)) {
+		prop = gmfs_fdt_open_prop(w, GMFS_PROP_TARGET);
+		gmfs_fdt_append(w, inode->i_link, strlen(inode->i_link) + 1);
+		gmfs_fdt_close_prop(w, prop);
+	}
+	gmfs_fdt_end_node(w);
+}
+
+/* A tree of a root directory alone. */
+static void put_empty_root(struct gmfs_fdt_writer *w)
+{
+	struct gmfs_image_inode root = {
+		.ino = GMFS_ROOT_INO,
+		.mode = S_IFDIR | 0700,
+	};
+	struct timespec64 now;
+	int i;
+
+	ktime_get_real_ts64(&now);
+	for (i = 0; i < GMFS_NR_TIMES; i++)
+		root.times[i] = image_time(now);
+	gmfs_image_begin_inode(w, &root);
+	gmfs_fdt_end_node(w);
+}
+
+/* The mounted tree, or the empty one. Returns the bytes it takes. */
+static size_t write_image(void *buf, size_t max)
+{
+	struct gmfs_image_region region = image_region();
+	struct gmfs_fdt_writer w;
+	struct inode *inode;
+	unsigned long ino;
+
+	gmfs_image_begin(&w, buf, max, &region,
+			 atomic64_read(&gmfs.last_ino) + 1);
+	put_written(&w);
+	if (!gmfs.sb)
+		put_empty_root(&w);
+	/* Inodes without a name are open files: they end with their users. */
+	xa_for_each(&gmfs.inodes, ino, inode)
+		if (gmfs.sb && inode->i_nlink)
+			put_inode(&w, inode);
+	return gmfs_image_end(&w);
+}
+
+static void *make_image(size_t *size, gfp_t gfp)
+{
+	void *image;
+
+	*size = write_image(NULL, 0);
+	image = kvmalloc(*size, gfp);
+	if (image && WARN_ON_ONCE(write_image(image, *size) != *size)) {
+		kvfree(image);
+		return NULL;
+	}
+	return image;
+}
+
+/* --- image to tree --------------------------------------------------------- */
+
+static struct timespec64 inode_time(const struct gmfs_image_time *t)
+{
+	return (struct timespec64){ t->sec, t->nsec };
+}
+
+static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i)
+{
+	const u8 *p = i->extents;
+	struct gmfs_extent e;
+	u32 n;
+	int err;
+
+	err = gmfs_extents_reserve(&gi->extents, i->nr_extents);
+	for (n = 0; n < i->nr_extents && !err; n++, p += 12) {
+		e.at = get_unaligned_be32(p);
+		e.start = get_unaligned_be32(p + 4);
+		e.nr = get_unaligned_be32(p + 8);
+		err = gmfs_blocks_take(&gmfs.region.blocks, e.start, e.nr);
+		if (!err)
+			gmfs_extents_insert(&gi->extents, e);
+		gi->vfs.i_blocks += (u64)e.nr << (GMFS_BLOCK_SHIFT - 9);
+	}
+	return err;
+}
+
+static int build_inode(struct super_block *sb, const struct gmfs_image_inode *i)
+{
+	dev_t dev = MKDEV(i->major, i->minor);
+	struct inode *inode = gmfs_inode_alloc(sb, i->ino, i->mode, dev);
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	i_uid_write(inode, i->uid);
+	i_gid_write(inode, i->gid);
+	inode_set_atime_to_ts(inode, inode_time(&i->times[GMFS_ATIME]));
+	inode_set_mtime_to_ts(inode, inode_time(&i->times[GMFS_MTIME]));
+	inode_set_ctime_to_ts(inode, inode_time(&i->times[GMFS_CTIME]));
+	gmfs_i(inode)->btime = inode_time(&i->times[GMFS_BTIME]);
+	i_size_write(inode, i->size);
+	if (S_ISLNK(i->mode)) {
+		inode->i_link = kstrdup(i->target, GFP_KERNEL_ACCOUNT);
+		i_size_write(inode, strlen(i->target));
+		return inode->i_link ? 0 : -ENOMEM;
+	}
+	return take_extents(gmfs_i(inode), i);
+}
+
+/* Give a name to an inode. The first one takes over the inode's reference. */
+static struct dentry *build_name(struct dentry *parent, const char *name,
+				 struct inode *inode)
+{
+	struct dentry *dentry = d_alloc_name(parent, name), *twin;
+
+	if (!dentry)
+		return ERR_PTR(-ENOMEM);
+	twin = d_lookup(parent, &dentry->d_name);
+	if (twin) {
+		dput(twin);
+		dput(dentry);
+		return ERR_PTR(-EEXIST);
+	}
+	if (!hlist_empty(&inode->i_dentry)) {
+		inc_nlink(inode);
+		ihold(inode);
+	}
+	if (S_ISDIR(inode->i_mode))
+		inc_nlink(d_inode(parent));
+	gmfs_make_persistent(dentry, inode);
+	dput(dentry);	/* the tree has its own reference */
+	return dentry;
+}
+
+/* Fill one directory; directories found in it are put at the end of @queue. */
+static int build_directory(const struct gmfs_image_inode *i,
+			   struct dentry *parent, struct dentry **queue,
+			   u32 *queued)
+{
+	const char *name = i->names;
+	struct dentry *dentry;
+	struct inode *inode;
+	u32 n;
+
+	for (n = 0; n < i->nr_entries; n++, name += strlen(name) + 1) {
+		inode = xa_load(&gmfs.inodes, get_unaligned_be64(i->inodes + 8 * n));
+		dentry = build_name(parent, name, inode);
+		if (IS_ERR(dentry))
+			return PTR_ERR(dentry);
+		if (S_ISDIR(inode->i_mode))
+			queue[(*queued)++] = dentry;
+	}
+	return 0;
+}
+
+/**
+ * struct build - what building a tree needs for the time being
+ * @img: the image
+ * @pos: where in the image an inode is, by number
+ * @queue: directories found, for each to be filled after its parent
+ */
+struct build {
+	struct gmfs_image img;
+	struct xarray pos;
+	struct dentry **queue;
+};
+
+static int build_inodes(struct super_block *sb, struct build *b)
+{
+	u32 pos = gmfs_image_first(&b->img), here = pos;
+	struct gmfs_image_inode i;
+	int err;
+
+	for (; gmfs_image_next(&b->img, &pos, &i) > 0; here = pos) {
+		if (S_ISDIR(i.mode)) {
+			err = xa_err(xa_store(&b->pos, i.ino, xa_mk_value(here),
+					      GFP_KERNEL));
+			if (err)
+				return err;
+		}
+		err = build_inode(sb, &i);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int build_names(struct super_block *sb, struct build *b)
+{
+	u32 queued = 0, done, pos;
+	struct gmfs_image_inode i;
+	struct dentry *dir;
+	int err;
+
+	/* On failure d_make_root() puts the inode: it has a reference to give. */
+	sb->s_root = d_make_root(igrab(xa_load(&gmfs.inodes, GMFS_ROOT_INO)));
+	if (!sb->s_root)
+		return -ENOMEM;
+	b->queue[queued++] = sb->s_root;
+	for (done = 0; done < queued; done++) {
+		dir = b->queue[done];
+		pos = xa_to_value(xa_load(&b->pos, d_inode(dir)->i_ino));
+		gmfs_image_next(&b->img, &pos, &i);
+		err = build_directory(&i, dir, b->queue, &queued);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Inodes that got no name still have the reference they were made with. */
+static void put_nameless(void)
+{
+	struct inode *inode;
+	unsigned long ino;
+
+	xa_for_each(&gmfs.inodes, ino, inode)
+		if (ino == GMFS_ROOT_INO || hlist_empty(&inode->i_dentry))
+			iput(inode);
+}
+
+static void restore_written(const u8 *written)
+{
+	u32 nr = gmfs.region.blocks.nr, i;
+
+	bitmap_zero(gmfs.region.written, nr);
+	for (i = 0; i < nr; i++)
+		if (written[i / 8] >> (i % 8) & 1)
+			__set_bit(i, gmfs.region.written);
+}
+
+static int build_tree(struct super_block *sb, const char **why)
+{
+	struct gmfs_image_region region = image_region();
+	struct build *b = kzalloc(sizeof(*b), GFP_KERNEL);
+	int err = -ENOMEM;
+
+	*why = "no memory to build the tree";
+	if (!b)
+		return err;
+	xa_init(&b->pos);
+	err = gmfs_image_check(&b->img, gmfs.image, gmfs.image_size, &region);
+	if (err)
+		goto out;
+	err = -ENOMEM;
+	b->queue = kvcalloc(b->img.nr_inodes, sizeof(*b->queue), GFP_KERNEL);
+	if (!b->queue)
+		goto out;
+	gmfs_blocks_reset(&gmfs.region.blocks);
+	restore_written(b->img.written);
+	err = build_inodes(sb, b);
+	if (!err)
+		err = build_names(sb, b);
+	if (err == -EEXIST)
+		*why = "the image has a directory with two equal names; -o discard drops it";
+	if (err)
+		put_nameless();
+	else
+		iput(xa_load(&gmfs.inodes, GMFS_ROOT_INO));
+	atomic64_set(&gmfs.last_ino, b->img.next_ino - 1);
+out:
+	xa_destroy(&b->pos);
+	kvfree(b->queue);
+	kfree(b);
+	return err;
+}
+
+/* --- who has the tree ------------------------------------------------------ */
+
+static void set_image(void *image, size_t size, bool pin)
+{
+	lockdep_assert_held_write(&gmfs.change);
+	kvfree(gmfs.image);
+	gmfs.image = image;
+	gmfs.image_size = size;
+	if (pin && !gmfs.pinned)
+		__module_get(THIS_MODULE);
+	if (!pin && gmfs.pinned)
+		module_put(THIS_MODULE);
+	gmfs.pinned = pin;
+}
+
+static int set_empty_image(void)
+{
+	size_t size;
+	void *image;
+
+	bitmap_zero(gmfs.region.written, gmfs.region.blocks.nr);
+	atomic64_set(&gmfs.last_ino, GMFS_ROOT_INO);
+	image = make_image(&size, GFP_KERNEL);
+	if (!image)
+		return -ENOMEM;
+	kfree(gmfs.refused);
+	gmfs.refused = NULL;
+	set_image(image, size, false);
+	return 0;
+}
+
+/**
+ * gmfs_tree_attach - the image becomes the tree of a superblock
+ * @sb: the superblock
+ * @discard: drop an image that was refused
+ * @why: what is wrong, set on failure
+ *
+ * Context: being mounted for the first time; may sleep.
+ * Return: 0; -EUCLEAN if the image was refused; -ENODEV while the module loads;
+ * -ENOMEM.
+ */
+int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
+{
+	int err = 0;
+
+	down_write(&gmfs.change);
+	*why = "out of memory";
+	if (gmfs.refused && discard) {
+		pr_info("dropping an image as asked: %s\n", gmfs.refused);
+		err = set_empty_image();
+	} else if (gmfs.refused) {
+		*why = gmfs.refused;
+		err = -EUCLEAN;
+	}
+	if (!err)
+		err = build_tree(sb, why);
+	if (!err) {
+		gmfs.sb = sb;
+		set_image(NULL, 0, false);
+	}
+	up_write(&gmfs.change);
+	return err;
+}
+
+/**
+ * gmfs_tree_detach - the tree of a superblock becomes an image
+ * @sb: the superblock
+ *
+ * Cannot fail, and waits for memory if it must: otherwise files were lost.
+ *
+ * Context: unmounted for the last time; may sleep.
+ */
+void gmfs_tree_detach(struct super_block *sb)
+{
+	size_t size;
+	void *image;
+
+	down_write(&gmfs.change);
+	if (gmfs.sb == sb) {
+		image = make_image(&size, GFP_KERNEL | __GFP_NOFAIL);
+		gmfs.sb = NULL;
+		set_image(image, size, atomic_read(&gmfs.nr_inodes) > 1);
+	}
+	up_write(&gmfs.change);
+}
+
+/* --- freeze and publish, withdraw and thaw --------------------------------- */
+
+static int publish(void)
+{
+	size_t size = gmfs.image_size;
+	void *image = gmfs.image;
+	int err;
+
+	if (gmfs.sb)
+		image = make_image(&size, GFP_KERNEL);
+	if (!image)
+		return -ENOMEM;
+	err = gmfs_kho_publish(image, size);
+	if (gmfs.sb)
+		kvfree(image);
+	if (!err)
+		pr_info("published an image of %zu bytes\n", size);
+	return err;
+}
+
+static int set_active(bool on)
+{
+	int err = 0;
+
+	down_write(&gmfs.change);
+	if (on && !gmfs.frozen) {
+		err = publish();
+		if (!err)
+			WRITE_ONCE(gmfs.frozen, true);
+	} else if (!on && gmfs.frozen) {
+		gmfs_kho_withdraw();
+		WRITE_ONCE(gmfs.frozen, false);
+		wake_up_all(&gmfs.thawed);
+	}
+	up_write(&gmfs.change);
+	if (err == -EOPNOTSUPP)
+		pr_err("cannot hand over: KHO needs a kernel 7.1 or newer with CONFIG_KEXEC_HANDOVER, booted with kho=on\n");
+	else if (err)
+		pr_err("cannot hand over: %pe\n", ERR_PTR(err));
+	return err;
+}
+
+static bool get_active(void)
+{
+	return READ_ONCE(gmfs.frozen);
+}
+
+static const struct gmfs_active_ops active_ops = {
+	.set	= set_active,
+	.get	= get_active,
+};
+
+/* A kexec that nobody prepared loses nothing either. */
+static int on_reboot(struct notifier_block *nb, unsigned long code, void *cmd)
+{
+	if (code == SYS_RESTART && GMFS_HAVE_KHO)
+		set_active(true);
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block reboot_notifier = {
+	.notifier_call	= on_reboot,
+};
+
+/* Begin with what the last kernel left, or with an empty tree. */
+static int take_over(void)
+{
+	struct gmfs_image_region region = image_region();
+	struct gmfs_image img;
+	size_t size;
+	void *image;
+	int err;
+
+	err = gmfs_kho_retrieve(&image, &size);
+	if (err == -ENOENT)
+		return set_empty_image();
+	if (err) {
+		pr_err("cannot take over what the last kernel left: %pe\n",
+		       ERR_PTR(err));
+		return err;
+	}
+	err = gmfs_image_check(&img, image, size, &region);
+	if (err) {
+		gmfs.refused = kasprintf(GFP_KERNEL | __GFP_NOFAIL,
+					 "the last kernel's image is refused: %s; nothing is lost until mounted with -o discard",
+					 img.why);
+		pr_err("%s\n", gmfs.refused);
+	} else {
+		pr_info("took over %u inodes from the last kernel\n",
+			img.nr_inodes);
+	}
+	set_image(image, size, err || img.nr_inodes > 1);
+	return 0;
+}
+
+/**
+ * gmfs_handover_init - begin with a tree, and make the switch
+ *
+ * Context: loading; may sleep.
+ * Return: 0; -ENOMEM, with what the last kernel left where it was.
+ */
+int gmfs_handover_init(void)
+{
+	int err;
+
+	down_write(&gmfs.change);
+	err = gmfs_active_init(&active_ops);
+	if (!err) {
+		err = take_over();
+		up_write(&gmfs.change);
+		if (err)
+			gmfs_active_exit();
+	} else {
+		up_write(&gmfs.change);
+	}
+	if (!err)
+		register_reboot_notifier(&reboot_notifier);
+	return err;
+}
+
+void gmfs_handover_exit(void)
+{
+	unregister_reboot_notifier(&reboot_notifier);
+	gmfs_active_exit();
+	gmfs_kho_withdraw();
+	kvfree(gmfs.image);
+	kfree(gmfs.refused);
+}

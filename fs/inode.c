@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Inodes and names. As in ramfs the dcache is the directory, and libfs does the
+ * work; what is added is that nothing changes while the tree is frozen. Every
+ * operation here is between gmfs_change_begin() and gmfs_change_end(), the
+ * dcache's part included: that is why unlink drops the dentry and rename moves
+ * it here rather than leave it to the VFS, which does so after the operation.
+ *
+ * Access times are not kept: reading must not change what was published.
+ */
+#include <guestmemfs/abi.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+#include <linux/stat.h>
+
+#include "guestmemfs.h"
+
+static int gmfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			struct iattr *attr)
+{
+	struct inode *inode = d_inode(dentry);
+	int err;
+
+	err = setattr_prepare(idmap, dentry, attr);
+	if (err)
+		return err;
+	err = gmfs_change_begin();
+	if (err)
+		return err;
+	if (attr->ia_valid & ATTR_SIZE && attr->ia_size != i_size_read(inode))
+		err = gmfs_file_resize(inode, attr->ia_size);
+	if (!err)
+		setattr_copy(idmap, inode, attr);
+	gmfs_change_end();
+	return err;
+}
+
+static int gmfs_getattr(struct mnt_idmap *idmap, const struct path *path,
+			struct kstat *stat, u32 request_mask, unsigned int flags)
+{
+	struct inode *inode = d_inode(path->dentry);
+
+	generic_fillattr(idmap, request_mask, inode, stat);
+	stat->btime = gmfs_i(inode)->btime;
+	stat->result_mask |= STATX_BTIME;
+	stat->blksize = GMFS_BLOCK_SIZE;
+	return 0;
+}
+
+static const struct inode_operations gmfs_file_inode_operations = {
+	.setattr	= gmfs_setattr,
+	.getattr	= gmfs_getattr,
+};
+
+static const struct inode_operations gmfs_symlink_inode_operations = {
+	.get_link	= simple_get_link,
+	.setattr	= gmfs_setattr,
+	.getattr	= gmfs_getattr,
+};
+
+/**
+ * gmfs_inode_alloc - an inode with a given number
+ * @sb: the superblock
+ * @ino: its number, not in use
+ * @mode: type and permissions
+ * @dev: of a device node
+ *
+ * Context: may sleep.
+ * Return: the inode; -ENOSPC if there are GMFS_MAX_INODES; -ENOMEM.
+ */
+struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
+			       dev_t dev)
+{
+	struct inode *inode;
+	int err;
+
+	if (!atomic_add_unless(&gmfs.nr_inodes, 1, GMFS_MAX_INODES))
+		return ERR_PTR(-ENOSPC);
+	err = xa_reserve(&gmfs.inodes, ino, GFP_KERNEL);
+	if (err)
+		goto err_count;
+	inode = new_inode(sb);
+	if (!inode) {
+		err = -ENOMEM;
+		goto err_release;
+	}
+	inode->i_ino = ino;
+	inode->i_mode = mode;
+	inode->i_flags |= S_NOATIME;
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+		inode->i_op = &gmfs_file_inode_operations;
+		inode->i_fop = &gmfs_file_operations;
+		break;
+	case S_IFDIR:
+		inode->i_op = &gmfs_dir_inode_operations;
+		inode->i_fop = &simple_dir_operations;
+		set_nlink(inode, 2);
+		break;
+	case S_IFLNK:
+		inode->i_op = &gmfs_symlink_inode_operations;
+		break;
+	default:
+		inode->i_op = &gmfs_file_inode_operations;
+		init_special_inode(inode, mode, dev);
+	}
+	xa_store(&gmfs.inodes, ino, inode, GFP_KERNEL);	/* reserved */
+	return inode;
+
+err_release:
+	xa_release(&gmfs.inodes, ino);
+err_count:
+	atomic_dec(&gmfs.nr_inodes);
+	return ERR_PTR(err);
+}
+
+/**
+ * gmfs_inode_new - a new inode, with the next number
+ * @sb: the superblock
+ * @dir: the directory it will be in, or NULL for the root
+ * @mode: type and permissions
+ * @dev: of a device node
+ *
+ * Context: inside gmfs_change_begin(); may sleep.
+ * Return: as gmfs_inode_alloc().
+ */
+struct inode *gmfs_inode_new(struct super_block *sb, struct inode *dir,
+			     umode_t mode, dev_t dev)
+{
+	u64 ino = atomic64_inc_return(&gmfs.last_ino);
+	struct inode *inode = gmfs_inode_alloc(sb, ino, mode, dev);
+
+	if (IS_ERR(inode))
+		return inode;
+	inode_init_owner(&nop_mnt_idmap, inode, dir, mode);
+	gmfs_i(inode)->btime = simple_inode_init_ts(inode);
+	return inode;
+}
+
+/**
+ * gmfs_inode_evict - the last reference is gone
+ * @inode: the inode
+ *
+ * The blocks of a file without a name become free. Those of a file that is only
+ * unmounted stay: the image has them.
+ */
+void gmfs_inode_evict(struct inode *inode)
+{
+	struct gmfs_inode *gi = gmfs_i(inode);
+
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	if (!inode->i_nlink)
+		gmfs_region_free(&gmfs.region, &gi->extents, 0, U32_MAX);
+	gmfs_extents_destroy(&gi->extents);
+	/* Only if it is this one: two that fail to attach may share a number. */
+	xa_cmpxchg(&gmfs.inodes, inode->i_ino, inode, NULL, 0);
+	atomic_dec(&gmfs.nr_inodes);
+}
+
+static void touch(struct inode *dir)
+{
+	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
+}
+
+static int create(struct inode *dir, struct dentry *dentry, umode_t mode,
+		  dev_t dev, const char *target)
+{
+	struct inode *inode;
+	char *link = NULL;
+	int err;
+
+	if (target) {
+		link = kstrdup(target, GFP_KERNEL_ACCOUNT);
+		if (!link)
+			return -ENOMEM;
+	}
+	err = gmfs_change_begin();
+	if (err)
+		goto err_link;
+	inode = gmfs_inode_new(dir->i_sb, dir, mode, dev);
+	if (IS_ERR(inode)) {
+		err = PTR_ERR(inode);
+		goto err_change;
+	}
+	if (link) {
+		inode->i_link = link;
+		i_size_write(inode, strlen(link));
+	}
+	gmfs_make_persistent(dentry, inode);
+	if (S_ISDIR(mode))
+		inc_nlink(dir);
+	touch(dir);
+	gmfs_change_end();
+	return 0;
+
+err_change:
+	gmfs_change_end();
+err_link:
+	kfree(link);
+	return err;
+}
+
+static int gmfs_create(struct mnt_idmap *idmap, struct inode *dir,
+		       struct dentry *dentry, umode_t mode GMFS_CREATE_EXCL)
+{
+	return create(dir, dentry, mode | S_IFREG, 0, NULL);
+}
+
+static int gmfs_mknod(struct mnt_idmap *idmap, struct inode *dir,
+		      struct dentry *dentry, umode_t mode, dev_t dev)
+{
+	return create(dir, dentry, mode, dev, NULL);
+}
+
+static gmfs_mkdir_t gmfs_mkdir(struct mnt_idmap *idmap, struct inode *dir,
+			       struct dentry *dentry, umode_t mode)
+{
+	return gmfs_mkdir_return(create(dir, dentry, mode | S_IFDIR, 0, NULL));
+}
+
+static int gmfs_symlink(struct mnt_idmap *idmap, struct inode *dir,
+			struct dentry *dentry, const char *target)
+{
+	return create(dir, dentry, S_IFLNK | 0777, 0, target);
+}
+
+static int gmfs_link(struct dentry *old, struct inode *dir, struct dentry *new)
+{
+	int err = gmfs_change_begin();
+
+	if (err)
+		return err;
+	err = simple_link(old, dir, new);
+	gmfs_change_end();
+	return err;
+}
+
+static int gmfs_unlink(struct inode *dir, struct dentry *dentry)
+{
+	int err = gmfs_change_begin();
+
+	if (err)
+		return err;
+	err = simple_unlink(dir, dentry);
+	if (!err)
+		d_drop(dentry);
+	gmfs_change_end();
+	return err;
+}
+
+static int gmfs_rmdir(struct inode *dir, struct dentry *dentry)
+{
+	int err = gmfs_change_begin();
+
+	if (err)
+		return err;
+	err = simple_rmdir(dir, dentry);
+	if (!err)
+		d_drop(dentry);
+	gmfs_change_end();
+	return err;
+}
+
+/*
+ * d_exchange() by two moves: not every kernel lets modules have the real one.
+ * Both directories are locked, so whoever misses a name in between will wait.
+ */
+static int exchange(struct mnt_idmap *idmap, struct inode *old_dir,
+		    struct dentry *old, struct inode *new_dir,
+		    struct dentry *new)
+{
+	struct dentry *old_place = d_alloc(old->d_parent, &old->d_name);
+	struct dentry *new_place = d_alloc(new->d_parent, &new->d_name);
+	int err = -ENOMEM;
+
+	if (old_place && new_place)
+		err = simple_rename(idmap, old_dir, old, new_dir, new,
+				    RENAME_EXCHANGE);
+	if (!err) {
+		d_move(old, new_place);
+		d_move(new, old_place);
+	}
+	dput(old_place);
+	dput(new_place);
+	return err;
+}
+
+static int gmfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
+		       struct dentry *old, struct inode *new_dir,
+		       struct dentry *new, unsigned int flags)
+{
+	int err = gmfs_change_begin();
+
+	if (err)
+		return err;
+	if (flags & RENAME_EXCHANGE) {
+		err = exchange(idmap, old_dir, old, new_dir, new);
+	} else {
+		err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
+		if (!err)
+			d_move(old, new);
+	}
+	gmfs_change_end();
+	return err;
+}
+
+const struct inode_operations gmfs_dir_inode_operations = {
+	.lookup		= simple_lookup,
+	.create		= gmfs_create,
+	.mknod		= gmfs_mknod,
+	.mkdir		= gmfs_mkdir,
+	.symlink	= gmfs_symlink,
+	.link		= gmfs_link,
+	.unlink		= gmfs_unlink,
+	.rmdir		= gmfs_rmdir,
+	.rename		= gmfs_rename,
+	.setattr	= gmfs_setattr,
+	.getattr	= gmfs_getattr,
+};

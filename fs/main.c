@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Loading and unloading: find the region, claim it, take over what the last
+ * kernel left, and only then let anybody mount.
+ */
+#define pr_fmt(fmt) "guestmemfs: " fmt
+
+#include <linux/init.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "cmdline.h"
+#include "guestmemfs.h"
+
+struct gmfs gmfs;
+
+static char *region;
+module_param(region, charp, 0444);
+MODULE_PARM_DESC(region, "SIZE@ADDR of the region, instead of guestmemfs= on the kernel command line");
+
+static int region_from_cmdline(u64 *base, u64 *size)
+{
+	const size_t max = 64 << 10;
+	const char *why;
+	char *cmdline;
+	ssize_t len;
+	int err;
+
+	cmdline = kvmalloc(max, GFP_KERNEL);
+	if (!cmdline)
+		return -ENOMEM;
+	len = gmfs_read_file("/proc/cmdline", cmdline, max);
+	if (len < 0) {
+		pr_err("cannot read /proc/cmdline (%pe): load with region=SIZE@ADDR\n",
+		       ERR_PTR(len));
+		err = len;
+	} else {
+		err = gmfs_find_region(cmdline, GMFS_BLOCK_SIZE, base, size, &why);
+		if (err)
+			pr_err("%s\n", why);
+	}
+	kvfree(cmdline);
+	return err;
+}
+
+static int find_region(u64 *base, u64 *size)
+{
+	int err;
+
+	if (!region)
+		return region_from_cmdline(base, size);
+	err = gmfs_parse_region(region, base, size);
+	if (err)
+		pr_err("region=%s is not SIZE@ADDR, as in region=10G@4G\n", region);
+	return err;
+}
+
+static int __init gmfs_init(void)
+{
+	u64 base, size;
+	int err;
+
+	init_rwsem(&gmfs.change);
+	init_waitqueue_head(&gmfs.thawed);
+	xa_init(&gmfs.inodes);
+	err = find_region(&base, &size);
+	if (err)
+		return err;
+	err = gmfs_region_claim(&gmfs.region, base, size);
+	if (err)
+		return err;
+	pr_info("region of %llu MiB at 0x%llx\n", size >> 20, base);
+	err = gmfs_handover_init();
+	if (err)
+		goto err_region;
+	err = gmfs_super_init();
+	if (err)
+		goto err_handover;
+	return 0;
+
+err_handover:
+	gmfs_handover_exit();
+err_region:
+	gmfs_region_release(&gmfs.region);
+	return err;
+}
+
+static void __exit gmfs_exit(void)
+{
+	gmfs_super_exit();
+	gmfs_handover_exit();
+	gmfs_region_release(&gmfs.region);
+}
+
+module_init(gmfs_init);
+module_exit(gmfs_exit);
+MODULE_DESCRIPTION("Filesystem for guest memory that survives kexec");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS_FS("guestmemfs");

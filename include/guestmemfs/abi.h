@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The contract between the kernel that leaves and the kernel that follows.
+ *
+ * Everything here is read by a different build of this module than the one
+ * that wrote it. Changing a name, a layout or a meaning needs a new
+ * GMFS_COMPATIBLE; adding a property that an older reader may ignore does not;
+ * adding one that it must not ignore takes a bit of GMFS_PROP_INCOMPATIBLE.
+ */
+#ifndef _GUESTMEMFS_ABI_H
+#define _GUESTMEMFS_ABI_H
+
+/**
+ * DOC: the image
+ *
+ * A flattened device tree, version 17 (Devicetree Specification v0.4,
+ * chapter 5), cells big-endian, that says what is in a region::
+ *
+ *	/ {
+ *		compatible = "guestmemfs-v1";
+ *		incompatible-features = <u64>;	must be 0
+ *		region = <u64 base, u64 size>;	bytes
+ *		block-size = <u64>;		bytes
+ *		next-inode = <u64>;		above every inode number in use
+ *		written-blocks = [bitmap];	bit n%8 of byte n/8 is block n
+ *		inode@N {			N: the number in hexadecimal
+ *			mode = <u32>;		type and permissions, stat(2)
+ *			owner = <u32 uid, u32 gid>;
+ *			times = <s64 s, u32 ns> x 4;	atime mtime ctime btime
+ *			size = <u64>;		regular files: bytes
+ *			extents = <u32 at, u32 start, u32 nr> ...;
+ *			target = "...";		symbolic links
+ *			device = <u32 major, u32 minor>;	device nodes
+ *			names = "a", "b", ...;	directories
+ *			inodes = <u64> ...;	the names' inode numbers
+ *		};
+ *	};
+ *
+ * inode@ nodes stand in ascending order of their numbers; number 1 is the root
+ * directory. An extent says that @nr blocks of the file from its block @at on
+ * are the blocks from @start on of the region; a file's extents ascend and do
+ * not touch each other in the file without need. A block that no extent names
+ * is free. A block of a file whose bit in written-blocks is clear has never
+ * been touched and reads as zeroes.
+ */
+
+#define GMFS_KHO_SUBTREE		"guestmemfs"
+#define GMFS_COMPATIBLE			"guestmemfs-v1"
+
+#define GMFS_PROP_COMPATIBLE		"compatible"
+#define GMFS_PROP_INCOMPATIBLE		"incompatible-features"
+#define GMFS_PROP_REGION		"region"
+#define GMFS_PROP_BLOCK_SIZE		"block-size"
+#define GMFS_PROP_NEXT_INODE		"next-inode"
+#define GMFS_PROP_WRITTEN		"written-blocks"
+
+#define GMFS_NODE_INODE			"inode@"
+#define GMFS_PROP_MODE			"mode"
+#define GMFS_PROP_OWNER			"owner"
+#define GMFS_PROP_TIMES			"times"
+#define GMFS_PROP_SIZE			"size"
+#define GMFS_PROP_EXTENTS		"extents"
+#define GMFS_PROP_TARGET		"target"
+#define GMFS_PROP_DEVICE		"device"
+#define GMFS_PROP_NAMES			"names"
+#define GMFS_PROP_INODES		"inodes"
+
+#define GMFS_ROOT_INO			1
+
+/* An image of more inodes, or of a longer name or target, is refused. */
+#define GMFS_MAX_INODES			65536
+#define GMFS_MAX_NAME			255
+#define GMFS_MAX_TARGET			4095
+
+/**
+ * DOC: the KHO carrier
+ *
+ * The image is the subtree "guestmemfs" itself when it fits into contiguous
+ * memory. One that does not is preserved as vmalloc memory, and the subtree is
+ * a page with a tree of the same form that has, beside @compatible,
+ * "image-size" (u64, bytes) and "image-vmalloc", the bytes of the kernel's
+ * struct kho_vmalloc (include/linux/kho/abi/kexec_handover.h).
+ *
+ * Once the image is taken over, the first four bytes of the subtree become
+ * GMFS_KHO_TAKEN, so that the module does not take it again when reloaded.
+ */
+#define GMFS_PROP_IMAGE_SIZE		"image-size"
+#define GMFS_PROP_IMAGE_VMALLOC		"image-vmalloc"
+#define GMFS_KHO_TAKEN			0x676d7478	/* "gmtx", big-endian */
+
+#endif /* _GUESTMEMFS_ABI_H */

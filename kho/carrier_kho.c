@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: the KHO carrier
+ *
+ * Publishing copies an image into memory that Kexec Handover preserves, and
+ * adds it as a subtree. An image beyond what the page allocator hands out in
+ * one piece goes to vmalloc memory, and the subtree is a page that leads there.
+ *
+ * Retrieving copies the image out, marks the subtree as taken and returns its
+ * memory, all but the first page: that holds the mark, for the subtree itself
+ * cannot be removed from what the last kernel handed over.
+ *
+ * Nothing here is called concurrently: the filesystem holds gmfs.change for
+ * writing, or is initialising.
+ */
+#define pr_fmt(fmt) "guestmemfs: " fmt
+
+#include <guestmemfs/abi.h>
+#include <linux/io.h>
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/kexec_handover.h>
+#include <linux/mm.h>
+#include <linux/unaligned.h>
+#include <linux/vmalloc.h>
+
+#include "kho.h"
+
+#define MAX_CONTIGUOUS	((size_t)PAGE_SIZE << MAX_PAGE_ORDER)
+#define MAX_IMAGE	((size_t)1 << 30)
+
+/**
+ * struct published - what the next kernel will find
+ * @subtree: contiguous preserved memory, NULL if nothing is published
+ * @size: bytes at @subtree
+ * @large: the image, if it did not fit into @subtree
+ * @preserved: KHO's handle for @large
+ */
+static struct published {
+	void *subtree;
+	size_t size;
+	void *large;
+	struct kho_vmalloc preserved;
+} out;
+
+static unsigned long nr_pages(size_t size)
+{
+	return PAGE_ALIGN(size) >> PAGE_SHIFT;
+}
+
+static void free_subtree(void *subtree, size_t size)
+{
+	kho_unpreserve_pages(virt_to_page(subtree), nr_pages(size));
+	free_pages_exact(subtree, size);
+}
+
+static int add_subtree(const void *data, size_t size)
+{
+	void *subtree;
+	int err;
+
+	subtree = alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
+	if (!subtree)
+		return -ENOMEM;
+	memcpy(subtree, data, size);
+	err = kho_preserve_pages(virt_to_page(subtree), nr_pages(size));
+	if (err)
+		goto err_free;
+	err = kho_add_subtree(GMFS_KHO_SUBTREE, subtree, size);
+	if (err)
+		goto err_unpreserve;
+	out.subtree = subtree;
+	out.size = size;
+	return 0;
+
+err_unpreserve:
+	kho_unpreserve_pages(virt_to_page(subtree), nr_pages(size));
+err_free:
+	free_pages_exact(subtree, size);
+	return err;
+}
+
+/* A tree that says where the image is. */
+static size_t write_head(void *buf, size_t max, size_t image_size)
+{
+	struct gmfs_fdt_writer w;
+	size_t prop;
+
+	gmfs_fdt_start(&w, buf, max);
+	gmfs_fdt_begin_node(&w, "");
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_COMPATIBLE);
+	gmfs_fdt_append(&w, GMFS_COMPATIBLE, sizeof(GMFS_COMPATIBLE));
+	gmfs_fdt_close_prop(&w, prop);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_IMAGE_SIZE);
+	gmfs_fdt_append_u64(&w, image_size);
+	gmfs_fdt_close_prop(&w, prop);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_IMAGE_VMALLOC);
+	gmfs_fdt_append(&w, &out.preserved, sizeof(out.preserved));
+	gmfs_fdt_close_prop(&w, prop);
+	gmfs_fdt_end_node(&w);
+	return gmfs_fdt_finish(&w);
+}
+
+static int publish_large(const void *image, size_t size)
+{
+	u8 head[512];
+	int err;
+
+	out.large = vmalloc(size);
+	if (!out.large)
+		return -ENOMEM;
+	memcpy(out.large, image, size);
+	err = kho_preserve_vmalloc(out.large, &out.preserved);
+	if (err)
+		goto err_free;
+	err = add_subtree(head, write_head(head, sizeof(head), size));
+	if (err)
+		goto err_unpreserve;
+	return 0;
+
+err_unpreserve:
+	kho_unpreserve_vmalloc(&out.preserved);
+err_free:
+	vfree(out.large);
+	out.large = NULL;
+	return err;
+}
+
+/**
+ * gmfs_kho_publish - leave an image for the next kernel
+ * @image: the image, copied
+ * @size: bytes
+ *
+ * Context: may sleep.
+ * Return: 0; -EOPNOTSUPP if KHO is off; -EEXIST if the subtree's name is taken;
+ * -ENOMEM.
+ */
+int gmfs_kho_publish(const void *image, size_t size)
+{
+	int err = -ENOMEM;
+
+	if (!kho_is_enabled())
+		return -EOPNOTSUPP;
+	if (size > MAX_IMAGE)
+		return -EFBIG;
+	if (size <= MAX_CONTIGUOUS)
+		err = add_subtree(image, size);
+	if (err == -ENOMEM)
+		err = publish_large(image, size);
+	return err;
+}
+
+/**
+ * gmfs_kho_withdraw - undo gmfs_kho_publish(), if it was done
+ *
+ * Context: may sleep.
+ */
+void gmfs_kho_withdraw(void)
+{
+	if (!out.subtree)
+		return;
+	kho_remove_subtree(out.subtree);
+	free_subtree(out.subtree, out.size);
+	if (out.large) {
+		kho_unpreserve_vmalloc(&out.preserved);
+		vfree(out.large);
+	}
+	out = (struct published){ 0 };
+}
+
+/* Whether the subtree leads to vmalloc memory, and to how much of it. */
+static bool read_head(const void *subtree, size_t size,
+		      struct kho_vmalloc *preserved, u64 *image_size)
+{
+	struct gmfs_fdt_reader r;
+	struct gmfs_fdt_token t;
+	bool found = false;
+	u32 pos = 0;
+
+	*image_size = 0;
+	if (gmfs_fdt_open(&r, subtree, size) || gmfs_fdt_next(&r, &pos, &t) ||
+	    t.kind != GMFS_FDT_BEGIN_NODE)
+		return false;
+	while (!gmfs_fdt_next(&r, &pos, &t) && t.kind == GMFS_FDT_PROP) {
+		if (!strcmp(t.name, GMFS_PROP_IMAGE_SIZE) && t.len == 8)
+			*image_size = get_unaligned_be64(t.data);
+		if (!strcmp(t.name, GMFS_PROP_IMAGE_VMALLOC) &&
+		    t.len == sizeof(*preserved)) {
+			memcpy(preserved, t.data, sizeof(*preserved));
+			found = true;
+		}
+	}
+	return found && *image_size && *image_size <= MAX_IMAGE &&
+	       *image_size <= (u64)preserved->total_pages << PAGE_SHIFT;
+}
+
+/* Leave the mark and give the memory back, all but the page with the mark. */
+static void mark_taken(void *subtree, phys_addr_t phys, size_t size)
+{
+	struct page *page;
+	unsigned long i;
+
+	put_unaligned_be32(GMFS_KHO_TAKEN, subtree);
+	page = kho_restore_pages(phys, nr_pages(size));
+	if (!page) {
+		pr_warn("cannot give back the %zu bytes that the image came in\n",
+			size);
+		return;
+	}
+	for (i = 1; i < nr_pages(size); i++)
+		__free_page(page + i);
+}
+
+/**
+ * gmfs_kho_retrieve - take the image that the last kernel left
+ * @image: the image, to be freed with kvfree(); set on success
+ * @size: bytes; set on success
+ *
+ * It can be taken once. Nothing of it has been checked.
+ *
+ * Context: may sleep.
+ * Return: 0; -ENOENT if there is none; -EINVAL if KHO's own record of it makes
+ * no sense; -ENOMEM, and it can be tried again.
+ */
+int gmfs_kho_retrieve(void **image, size_t *size)
+{
+	struct kho_vmalloc preserved;
+	phys_addr_t phys;
+	size_t subtree_size;
+	u64 large_size;
+	void *subtree, *copy;
+	int err;
+
+	err = kho_retrieve_subtree(GMFS_KHO_SUBTREE, &phys, &subtree_size);
+	if (err)
+		return err;
+	if (subtree_size < 4 || subtree_size > MAX_CONTIGUOUS)
+		return -EINVAL;
+	subtree = phys_to_virt(phys);
+	if (get_unaligned_be32(subtree) == GMFS_KHO_TAKEN)
+		return -ENOENT;
+	if (read_head(subtree, subtree_size, &preserved, &large_size)) {
+		copy = kho_restore_vmalloc(&preserved);
+	} else {
+		large_size = subtree_size;
+		copy = kvmemdup(subtree, subtree_size, GFP_KERNEL);
+	}
+	if (!copy)
+		return -ENOMEM;
+	mark_taken(subtree, phys, subtree_size);
+	*image = copy;
+	*size = large_size;
+	return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _GMFS_IMAGE_H
+#define _GMFS_IMAGE_H
+
+#include "fdt.h"
+
+struct gmfs_image_time {
+	s64 sec;
+	u32 nsec;
+};
+
+enum { GMFS_ATIME, GMFS_MTIME, GMFS_CTIME, GMFS_BTIME, GMFS_NR_TIMES };
+
+/**
+ * struct gmfs_image_inode - one inode as the image tells it
+ * @ino: its number
+ * @mode: type and permissions
+ * @uid: owner
+ * @gid: group
+ * @major: of a device node
+ * @minor: of a device node
+ * @times: see GMFS_ATIME and the others
+ * @size: regular files: bytes
+ * @extents: regular files: @nr_extents times three cells
+ * @target: symbolic links: ends in NUL
+ * @names: directories: @nr_entries strings, each ends in NUL
+ * @inodes: directories: @nr_entries times two cells
+ *
+ * The pointers lead into the image. When writing, only @ino to @size are used;
+ * the rest follows by gmfs_image_put_*().
+ */
+struct gmfs_image_inode {
+	u64 ino;
+	u32 mode, uid, gid, major, minor;
+	struct gmfs_image_time times[GMFS_NR_TIMES];
+	u64 size;
+	const u8 *extents;
+	u32 nr_extents;
+	const char *target;
+	const char *names;
+	const u8 *inodes;
+	u32 nr_entries;
+};
+
+/**
+ * struct gmfs_image_region - what an image is bound to
+ * @base: physical address of the region, bytes
+ * @size: bytes
+ * @block_size: bytes
+ */
+struct gmfs_image_region {
+	u64 base, size, block_size;
+};
+
+/**
+ * struct gmfs_image - an image that has been checked
+ * @region: the region it describes
+ * @next_ino: above every inode number in use
+ * @written: bitmap of the blocks that were touched, one bit each, LSB first
+ * @nr_inodes: how many there are
+ * @why: if it was refused: the reason
+ */
+struct gmfs_image {
+	struct gmfs_image_region region;
+	u64 next_ino;
+	const u8 *written;
+	u32 nr_inodes;
+	char why[120];
+	/* private: */
+	struct gmfs_fdt_reader fdt;
+	u32 first;
+};
+
+void gmfs_image_begin(struct gmfs_fdt_writer *w, void *buf, size_t max,
+		      const struct gmfs_image_region *region, u64 next_ino);
+void gmfs_image_begin_inode(struct gmfs_fdt_writer *w,
+			    const struct gmfs_image_inode *inode);
+size_t gmfs_image_end(struct gmfs_fdt_writer *w);
+
+int gmfs_image_check(struct gmfs_image *img, const void *buf, size_t size,
+		     const struct gmfs_image_region *region);
+int gmfs_image_next(const struct gmfs_image *img, u32 *pos,
+		    struct gmfs_image_inode *inode);
+u32 gmfs_image_first(const struct gmfs_image *img);
+
+#endif /* _GMFS_IMAGE_H */

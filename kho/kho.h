@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* All that the filesystem needs to know of the handover. */
+#ifndef _GMFS_KHO_H
+#define _GMFS_KHO_H
+
+#include "../fs/compat.h"
+#include "image.h"
+
+/* In active.c */
+
+/**
+ * struct gmfs_active_ops - what the switch does
+ * @set: freeze and publish (true) or withdraw and thaw (false); 0 or an errno
+ * @get: whether it is on
+ */
+struct gmfs_active_ops {
+	int (*set)(bool on);
+	bool (*get)(void);
+};
+
+int gmfs_active_init(const struct gmfs_active_ops *ops);
+void gmfs_active_exit(void);
+
+/* In carrier_kho.c */
+
+#if GMFS_HAVE_KHO
+int gmfs_kho_publish(const void *image, size_t size);
+void gmfs_kho_withdraw(void);
+int gmfs_kho_retrieve(void **image, size_t *size);
+#else
+static inline int gmfs_kho_publish(const void *image, size_t size)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void gmfs_kho_withdraw(void)
+{
+}
+
+static inline int gmfs_kho_retrieve(void **image, size_t *size)
+{
+	return -ENOENT;
+}
+#endif
+
+#endif /* _GMFS_KHO_H */

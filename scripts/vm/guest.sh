@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# A KVM guest with its RAM in guestmemfs, driven by QEMU's monitor. Used by the
+# demo and by the tests; GUEST_MEM is the guest's size, GUEST_RAM its file.
+
+GUEST_MEM=${GUEST_MEM:-256M}
+GUEST_RAM=${GUEST_RAM:-/mnt/g/guest-ram}
+guest_dir=/job/guest
+guest_console=$guest_dir/console
+
+# guest_start [QEMU-ARGUMENT...]
+guest_start() {
+	modprobe kvm_amd 2>/dev/null
+	mkdir -p $guest_dir
+	rm -f $guest_dir/monitor $guest_dir/pid
+	qemu-system-x86_64 -accel kvm -cpu EPYC -machine q35,memory-backend=pc.ram \
+		-m "$GUEST_MEM" -nodefaults -display none -daemonize \
+		-object "memory-backend-file,id=pc.ram,size=$GUEST_MEM,mem-path=$GUEST_RAM,share=on,align=2M" \
+		-kernel /job/guest-vmlinuz -initrd /job/guest-initrd \
+		-append "console=ttyS0 quiet" \
+		-chardev "file,id=c,path=$guest_console,append=on" -serial chardev:c \
+		-monitor "unix:$guest_dir/monitor,server=on,wait=off" \
+		-pidfile $guest_dir/pid "$@"
+}
+
+# monitor COMMAND...: what the monitor answers.
+monitor() {
+	local c
+	{ for c in "$@"; do echo "$c"; done; sleep 0.2; } |
+		socat -t 2 - UNIX-CONNECT:$guest_dir/monitor | tr -d '\r'
+}
+
+# migrated: wait for a migration to end, and say how it did.
+guest_migrated() {
+	local i state
+	for i in $(seq 600); do
+		state=$(monitor "info migrate" | sed -n 's/.*[Ss]tatus: *//p' | head -n 1)
+		case $state in
+		completed*|failed*) break ;;
+		esac
+		sleep 0.1
+	done
+	[[ $state = completed* ]] || { echo "migration after ${i}00 ms: $state"; return 1; }
+}
+
+guest_save() {
+	monitor "migrate_set_capability x-ignore-shared on" \
+		"migrate_set_parameter mode cpr-reboot" \
+		"migrate -d file:$1" >/dev/null
+	guest_migrated
+}
+
+guest_restore() {
+	monitor "migrate_set_capability x-ignore-shared on" \
+		"migrate_set_parameter mode cpr-reboot" \
+		"migrate_incoming file:$1" >/dev/null
+	guest_migrated && monitor cont >/dev/null
+}
+
+guest_quit() {
+	local pid
+	pid=$(cat $guest_dir/pid)
+	monitor quit >/dev/null 2>&1
+	while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+}
+
+guest_blob() {
+	sed -n 's/.*GUEST blob \([0-9a-f]*\).*/\1/p' $guest_console | head -n 1
+}
+
+# The highest count the guest printed.
+guest_count() {
+	grep -ao 'GUEST [0-9]* ' $guest_console | tail -n 1 | tr -dc 0-9
+}
+
+# guest_counts_on N: wait until it printed a count above N.
+guest_counts_on() {
+	local i n
+	for i in $(seq 600); do
+		n=$(guest_count)
+		[[ ${n:-0} -gt $1 ]] && return
+		sleep 0.2
+	done
+	echo "the guest did not count on from $1 within $((i / 5)) s"
+	return 1
+}
+
+guest_is_healthy() {
+	! grep -aE 'BAD|panic|Oops|BUG:' $guest_console
+}
+
+# guest_pages SIZE: how many of its pages KVM maps with that size (4k, 2m, 1g).
+guest_pages() {
+	cat /sys/kernel/debug/kvm/*-*/pages_"$1" 2>/dev/null | head -n 1
+}

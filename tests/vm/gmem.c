@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * gmem - what VM tests do to memory: map files, fill them, sum them, and look
+ * at how they are mapped. Each command exits with 0 if what it was asked for
+ * came true.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB	(1UL << 20)
+#define GIB	(1UL << 30)
+
+static void die(const char *what)
+{
+	fprintf(stderr, "gmem: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDWR);
+
+	if (fd < 0)
+		die(path);
+	return fd;
+}
+
+static size_t size_of(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st))
+		die("fstat");
+	return st.st_size;
+}
+
+/* Map at an address aligned to @align. */
+static char *map(int fd, size_t len, off_t offset, size_t align)
+{
+	char *p, *at;
+
+	p = mmap(NULL, len + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		die("reserve");
+	at = (char *)(((uintptr_t)p + align - 1) & ~(align - 1));
+	p = mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		 offset);
+	if (p == MAP_FAILED)
+		die("mmap");
+	return p;
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 30;
+	x *= 0xbf58476d1ce4e5b9;
+	x ^= x >> 27;
+	x *= 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+/* fill FILE SEED: a pattern that differs in every word. */
+static int cmd_fill(char **a)
+{
+	int fd = open_file(a[0]);
+	size_t len = size_of(fd), i;
+	uint64_t seed = strtoull(a[1], NULL, 0), *p;
+
+	p = (uint64_t *)map(fd, len, 0, 2 * MIB);
+	for (i = 0; i < len / 8; i++)
+		p[i] = mix(seed + i);
+	return 0;
+}
+
+/* sum FILE: a checksum of all of it, read through a mapping. */
+static int cmd_sum(char **a)
+{
+	int fd = open_file(a[0]);
+	size_t len = size_of(fd), i;
+	uint64_t sum = len;
+	unsigned char *p;
+
+	if (len) {
+		p = (unsigned char *)map(fd, len, 0, 2 * MIB);
+		for (i = 0; i + 8 <= len; i += 8)
+			sum = (sum ^ *(uint64_t *)(p + i)) * 0x9e3779b97f4a7c15 +
+			      (sum >> 29);
+		for (; i < len; i++)
+			sum = (sum ^ p[i]) * 0x9e3779b97f4a7c15 + (sum >> 29);
+	}
+	printf("%016" PRIx64 "\n", sum);
+	return 0;
+}
+
+/* zero FILE: whether all of it reads as zeroes. */
+static int cmd_zero(char **a)
+{
+	int fd = open_file(a[0]);
+	size_t len = size_of(fd), i;
+	char *p = map(fd, len, 0, 2 * MIB);
+
+	for (i = 0; i < len; i++)
+		if (p[i]) {
+			fprintf(stderr, "gmem: byte %zu is %#x\n", i, p[i]);
+			return 1;
+		}
+	return 0;
+}
+
+/* poke FILE OFFSET TEXT and peek FILE OFFSET TEXT, each by a mapping there. */
+static int cmd_poke(char **a)
+{
+	off_t at = strtoull(a[1], NULL, 0), page = at & ~4095L;
+	char *p = map(open_file(a[0]), 8192, page, 4096);
+
+	memcpy(p + (at - page), a[2], strlen(a[2]));
+	return 0;
+}
+
+static int cmd_peek(char **a)
+{
+	off_t at = strtoull(a[1], NULL, 0), page = at & ~4095L;
+	char *p = map(open_file(a[0]), 8192, page, 4096);
+
+	if (!memcmp(p + (at - page), a[2], strlen(a[2])))
+		return 0;
+	fprintf(stderr, "gmem: there is '%.*s'\n", (int)strlen(a[2]),
+		p + (at - page));
+	return 1;
+}
+
+static sigjmp_buf caught;
+
+static void on_signal(int sig)
+{
+	siglongjmp(caught, sig);
+}
+
+static int touch_signal(volatile char *p)
+{
+	int sig = sigsetjmp(caught, 1);
+
+	if (!sig)
+		*p = *p;
+	return sig;
+}
+
+/* eof FILE: the page that holds EOF is there, the next one is SIGBUS. */
+static int cmd_eof(char **a)
+{
+	int fd = open_file(a[0]);
+	size_t len = size_of(fd), end = (len + 4095) & ~4095UL;
+	char *p = map(fd, end + 4 * MIB, 0, 2 * MIB);
+
+	signal(SIGBUS, on_signal);
+	if (len && touch_signal(p + end - 1))
+		return fprintf(stderr, "gmem: SIGBUS before EOF\n"), 1;
+	if (touch_signal(p + end) != SIGBUS)
+		return fprintf(stderr, "gmem: no SIGBUS after EOF\n"), 1;
+	if (touch_signal(p + end + 2 * MIB) != SIGBUS)
+		return fprintf(stderr, "gmem: no SIGBUS far after EOF\n"), 1;
+	return 0;
+}
+
+/* shrink FILE SIZE: truncating takes a mapping away beyond the new EOF. */
+static int cmd_shrink(char **a)
+{
+	int fd = open_file(a[0]);
+	size_t len = size_of(fd), size = strtoull(a[1], NULL, 0), i;
+	char *p = map(fd, len, 0, 2 * MIB);
+
+	signal(SIGBUS, on_signal);
+	memset(p, 0x5a, len);
+	if (ftruncate(fd, size))
+		die("ftruncate");
+	for (i = 0; i < len; i += 4096)
+		if ((touch_signal(p + i) == SIGBUS) !=
+		    (i >= ((size + 4095) & ~4095UL)))
+			return fprintf(stderr, "gmem: wrong at %zu\n", i), 1;
+	if (ftruncate(fd, len))
+		die("ftruncate back");
+	for (i = 0; i < len; i++)
+		if (p[i] != (i < size ? 0x5a : 0))
+			return fprintf(stderr, "gmem: %zu is %#x\n", i, p[i]), 1;
+	return 0;
+}
+
+/* A number from /proc/self/smaps or status. */
+static long proc_value(const char *path, const char *key)
+{
+	FILE *f = fopen(path, "r");
+	char line[256];
+	long value = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			value = strtol(line + strlen(key), NULL, 10);
+	if (f)
+		fclose(f);
+	return value;
+}
+
+static long faults(void)
+{
+	struct rusage r;
+
+	getrusage(RUSAGE_SELF, &r);
+	return r.ru_minflt + r.ru_majflt;
+}
+
+/*
+ * faults FILE ALIGN MAX: map it, write a byte to each page, and count faults
+ * and the page tables they took (VmPTE counts last-level tables).
+ */
+static int cmd_faults(char **a)
+{
+	int fd = open_file(a[0]);
+	size_t len = size_of(fd), i;
+	long max = atol(a[2]), before, took, tables;
+	volatile char *p = map(fd, len, 0, strtoull(a[1], NULL, 0));
+
+	tables = proc_value("/proc/self/status", "VmPTE:");
+	before = faults();
+	for (i = 0; i < len; i += 4096)
+		p[i] = 1;
+	took = faults() - before;
+	tables = proc_value("/proc/self/status", "VmPTE:") - tables;
+	printf("%zu MiB touched: %ld faults, %ld KiB of page tables\n",
+	       len / MIB, took, tables);
+	/* One PMD table may come; a last-level table for each 2 MiB must not. */
+	return took > max || tables > 8;
+}
+
+/* The parent looks at a child's mapping by every way that must be shut. */
+static int spy(pid_t child, char *p)
+{
+	char buf[16], path[64];
+	struct iovec local = { buf, sizeof(buf) }, remote = { p, sizeof(buf) };
+	int fd, bad = 0;
+
+	if (process_vm_readv(child, &local, 1, &remote, 1, 0) >= 0)
+		bad = fprintf(stderr, "gmem: process_vm_readv reads it\n");
+	snprintf(path, sizeof(path), "/proc/%d/mem", child);
+	fd = open(path, O_RDWR);
+	if (fd >= 0 && pread(fd, buf, sizeof(buf), (off_t)(uintptr_t)p) >= 0)
+		bad = fprintf(stderr, "gmem: /proc/PID/mem reads it\n");
+	if (fd >= 0 && pwrite(fd, "x", 1, (off_t)(uintptr_t)p) >= 0)
+		bad = fprintf(stderr, "gmem: /proc/PID/mem writes it\n");
+	return bad;
+}
+
+/* spy FILE: nobody but those who mapped it reads a mapping. */
+static int cmd_spy(char **a)
+{
+	char *p = map(open_file(a[0]), 2 * MIB, 0, 2 * MIB), c;
+	int ready[2], bad;
+	pid_t child;
+
+	memcpy(p, "secret", 6);
+	if (pipe(ready))
+		die("pipe");
+	child = fork();
+	if (!child) {
+		if (write(ready[1], "", 1) != 1 || memcmp(p, "secret", 6))
+			_exit(1);
+		pause();
+	}
+	if (read(ready[0], &c, 1) != 1)
+		die("child");
+	bad = spy(child, p);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return !!bad;
+}
+
+/* devmem ADDRESS: /dev/mem neither reads nor maps it. */
+static int cmd_devmem(char **a)
+{
+	off_t at = strtoull(a[0], NULL, 0);
+	int fd = open("/dev/mem", O_RDONLY);
+	char buf[16];
+	void *p;
+
+	if (fd < 0)
+		die("/dev/mem");
+	if (pread(fd, buf, sizeof(buf), at) > 0)
+		return fprintf(stderr, "gmem: /dev/mem reads it\n"), 1;
+	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, at);
+	if (p != MAP_FAILED)
+		return fprintf(stderr, "gmem: /dev/mem maps it\n"), 1;
+	return 0;
+}
+
+/* hold FILE: map it, write to every page for ever. For freeze tests. */
+static int cmd_hold(char **a)
+{
+	int fd = open_file(a[0]);
+	size_t len = size_of(fd), i;
+	volatile char *p = map(fd, len, 0, 2 * MIB);
+	unsigned long n;
+
+	for (n = 0; ; n++) {
+		for (i = 0; i < len; i += 4096)
+			*(volatile unsigned long *)(p + i) = n;
+		usleep(1000);
+	}
+	return 1;
+}
+
+/* private FILE: a private mapping is refused with EINVAL. */
+static int cmd_private(char **a)
+{
+	int fd = open_file(a[0]);
+
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) !=
+		       MAP_FAILED || errno != EINVAL;
+}
+
+/* race FILE SECONDS: two mappers against truncate; whatever is read is sane. */
+static int cmd_race(char **a)
+{
+	int fd = open_file(a[0]), seconds = atoi(a[1]), i, status, bad = 0;
+	pid_t child[2];
+
+	for (i = 0; i < 2; i++) {
+		child[i] = fork();
+		if (child[i])
+			continue;
+		volatile char *p = map(fd, 16 * MIB, 0, 2 * MIB);
+		unsigned int seed = i;
+
+		signal(SIGBUS, on_signal);
+		alarm(seconds + 10);
+		for (;;)
+			touch_signal(p + rand_r(&seed) % (16 * MIB));
+	}
+	for (time_t end = time(NULL) + seconds; time(NULL) < end;) {
+		if (ftruncate(fd, rand() % (16 * MIB)))
+			bad = 1;
+	}
+	for (i = 0; i < 2; i++) {
+		kill(child[i], SIGKILL);
+		waitpid(child[i], &status, 0);
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+			bad = 1;
+	}
+	return bad;
+}
+
+static const struct {
+	const char *name;
+	int nr_args;
+	int (*run)(char **args);
+} commands[] = {
+	{ "fill", 2, cmd_fill },	{ "sum", 1, cmd_sum },
+	{ "zero", 1, cmd_zero },	{ "poke", 3, cmd_poke },
+	{ "peek", 3, cmd_peek },	{ "eof", 1, cmd_eof },
+	{ "shrink", 2, cmd_shrink },	{ "faults", 3, cmd_faults },
+	{ "spy", 1, cmd_spy },		{ "devmem", 1, cmd_devmem },
+	{ "hold", 1, cmd_hold },	{ "private", 1, cmd_private },
+	{ "race", 2, cmd_race },
+};
+
+int main(int argc, char **argv)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (argc == commands[i].nr_args + 2 &&
+		    !strcmp(argv[1], commands[i].name))
+			return commands[i].run(argv + 2);
+	fprintf(stderr, "gmem: no such command, or not that many arguments\n");
+	return 2;
+}

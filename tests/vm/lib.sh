@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What VM tests are written with. A test is a file of functions stage1, stage2,
+# ...: each runs in a fresh boot or, after next_stage, in the next kernel.
+
+mnt=/mnt/g
+kernel=$(cat /job/kernel-name)
+
+# report ok|"not ok"|info TEXT: one line of the verdict.
+report() {
+	echo "$1 $2" >/dev/ttyS1
+	echo "$1 $2"
+}
+
+# check TEXT COMMAND...: the command must succeed.
+check() {
+	local text=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		report ok "$text"
+	else
+		report "not ok" "$text"
+		echo "  failed: $*: $out"
+	fi
+}
+
+# refused TEXT MESSAGE COMMAND...: it must fail and say MESSAGE.
+refused() {
+	local text=$1 message=$2 out
+	shift 2
+	if out=$("$@" 2>&1); then
+		report "not ok" "$text: it succeeded"
+	elif [[ $out != *"$message"* ]]; then
+		report "not ok" "$text: it said: $out"
+	else
+		report ok "$text"
+	fi
+}
+
+# same TEXT WANT GOT
+same() {
+	if [[ $2 = "$3" ]]; then
+		report ok "$1"
+	else
+		report "not ok" "$1: '$3' and not '$2'"
+	fi
+}
+
+load() {
+	insmod /job/guestmemfs.ko "$@"
+}
+
+mount_g() {
+	mkdir -p $mnt
+	mount -t guestmemfs "$@" guestmemfs $mnt
+}
+
+start() {
+	check "load" load
+	check "mount" mount_g
+}
+
+# The log's lines since the last call.
+new_log() {
+	dmesg | tail -n +$(($(cat /tmp/log-seen 2>/dev/null || echo 0) + 1))
+	dmesg | wc -l >/tmp/log-seen
+}
+
+# logs TEXT PATTERN: the kernel said so since the last call of new_log.
+logs() {
+	if new_log >/tmp/log && grep -qE "$2" /tmp/log; then
+		report ok "$1"
+	else
+		report "not ok" "$1: not in the log: $2"
+		grep guestmemfs /tmp/log
+	fi
+}
+
+# Physical address of the region.
+region() {
+	awk -F- '/ : guestmemfs$/ { gsub(" ", "", $1); print "0x" $1 }' /proc/iomem
+}
+kexec_load() {
+	local append
+	append=$(cat /proc/cmdline)
+	kexec -s -l "${1:-/job/vmlinuz}" --initrd="${2:-/job/initrd}" \
+		--command-line="${3:-$append}"
+}
+
+# next_stage: into the next kernel, where the next stage runs.
+next_stage() {
+	local stage
+	stage=$(cat /job/stage 2>/dev/null || echo 1)
+	echo $((stage + 1)) >/job/stage
+	if ! kexec_load "$@"; then
+		report "not ok" "kexec -l"
+		return
+	fi
+	sync
+	kexec -e
+	sleep 60
+	report "not ok" "kexec -e"
+}
+
+# Everything a tree tells, in a form that diff can compare.
+describe() {
+	(cd "$1" && find . -exec stat -c '%n|%i|%f|%h|%u|%g|%s|%b|%t,%T|%.9X|%.9Y|%.9Z|%.9W' {} + |
+		sort)
+	(cd "$1" && find . -type l -printf '%p -> %l\n' | sort)
+	stat -f -c 'free %f of %b, files %d of %c' "$1"
+}
+
+# Contents of every file, by mapping it.
+sums() {
+	(cd "$1" && find . -type f | sort | while read -r f; do
+		echo "$f $(/job/tests/gmem sum "$f")"
+	done)
+}
+
+check_kmemleak() {
+	[[ -e /sys/kernel/debug/kmemleak ]] || return 0
+	umount $mnt 2>/dev/null
+	echo scan >/sys/kernel/debug/kmemleak
+	sleep 6
+	echo scan >/sys/kernel/debug/kmemleak
+	if grep -q gmfs /sys/kernel/debug/kmemleak; then
+		report "not ok" "kmemleak"
+		cat /sys/kernel/debug/kmemleak
+	else
+		report ok "kmemleak finds nothing of ours"
+	fi
+}
