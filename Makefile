@@ -4,7 +4,42 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 LAB := scripts/lab
 
-.PHONY: all demo check unit kunit vmtest bench lint shell install deb clean help
+.PHONY: all demo check unit kunit vmtest bench lint shell install clean help
+
 all:
-	@test -e $(KDIR)/Makefile || { echo "No kernel to build against at $(KDIR): install linux-headers-$$(uname -r), or say make KDIR=/path/to/kernel/build" >&2; exit 1; }
+	@test -e $(KDIR)/Makefile || { \
+		echo "There is no kernel to build against at $(KDIR):" \
+			"install linux-headers-$$(uname -r)," \
+			"or say make KDIR=/path/to/kernel/build" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+install: all
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+	depmod -a
+
+demo shell unit kunit vmtest lint bench:
+	@$(LAB) $@
+
+check:
+	@scripts/check
+
+clean:
+	@rm -rf .tmp_versions Module.symvers modules.order
+	@find . -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
+		-o -name '.*.cmd' -o -name '.module-common.*' | xargs -r rm -f
+
+help:
+	@echo "make           build guestmemfs.ko for KDIR=$(KDIR)"
+	@echo "make install   and install it"
+	@echo "make demo      a live update of a KVM guest (DEMO_MEM, DEMO_REGION)"
+	@echo "make check     lint, unit, kunit and vmtest; ends in N passed, N failed"
+	@echo "make lint      checkpatch, sparse, W=1, kernel-doc, shellcheck"
+	@echo "make unit      the pure code in userspace, under ASan and UBSan"
+	@echo "make kunit     guestmemfs_kunit.ko on the kho kernel"
+	@echo "make vmtest    tests/vm on K=kho,debian-6.12, or K=debug; T=tests JOBS=n"
+	@echo "make bench     ratios against hugetlbfs and tmpfs, in one run"
+	@echo "make shell     boot K=kho to a prompt, module and tests in /job"
+	@echo "make clean     remove what a build leaves here"
+	@echo "Everything the lab makes is in \$$GUESTMEMFS_CACHE, by default ~/.cache/guestmemfs."
+
+export K T JOBS DEMO_MEM DEMO_REGION DEMO_HOST

@@ -159,8 +159,10 @@ int gmfs_blocks_take(struct gmfs_blocks *b, u32 start, u32 nr)
 }
 
 /**
- * gmfs_blocks_largest - length of the longest free run, in blocks
+ * gmfs_blocks_largest - find the longest free run
  * @b: the allocator
+ *
+ * Return: its length in blocks.
  */
 u32 gmfs_blocks_largest(const struct gmfs_blocks *b)
 {

@@ -50,7 +50,7 @@ int gmfs_parse_region(const char *text, u64 *base, u64 *size)
 	const char *end;
 	bool has_base;
 
-	if (parse(text, '@', &end, &b, &s, &has_base) || !has_base || !ends(end))
+	if (parse(text, '@', &end, &b, &s, &has_base) || !has_base || *end)
 		return -EINVAL;
 	*base = b;
 	*size = s;
@@ -72,7 +72,7 @@ static const char *find_last(const char *cmdline, const char *key)
 static bool find_memmap(const char *cmdline, u64 align, u64 size, u64 *base)
 {
 	const char *p, *next;
-	u64 n, a, start;
+	u64 n, a = 0, start;
 	bool reserved;
 
 	for (p = strstr(cmdline, "memmap="); p; p = strstr(p, "memmap=")) {
@@ -83,7 +83,7 @@ static bool find_memmap(const char *cmdline, u64 align, u64 size, u64 *base)
 		p += strlen("memmap=");
 		while (!parse(p, '$', &next, &a, &n, &reserved)) {
 			start = ALIGN(a, align);
-			if (reserved && start - a <= n &&
+			if (reserved && start >= a && start - a <= n &&
 			    n - (start - a) >= size) {
 				*base = start;
 				return true;
@@ -117,15 +117,18 @@ int gmfs_find_region(const char *cmdline, u64 align, u64 *base, u64 *size,
 	bool has_base;
 
 	if (!p) {
-		*why = "no region: boot with guestmemfs=SIZE memmap=SIZE$ADDR, or load with region=SIZE@ADDR";
+		*why =
+			"no region: boot with guestmemfs=SIZE memmap=SIZE$ADDR, or load with region=SIZE@ADDR";
 		return -ENODEV;
 	}
 	if (parse(p, '@', &end, &b, &s, &has_base) || !ends(end) || !s) {
-		*why = "guestmemfs= is not SIZE or SIZE@ADDR, as in guestmemfs=10G";
+		*why =
+			"guestmemfs= is not SIZE or SIZE@ADDR, as in guestmemfs=10G";
 		return -EINVAL;
 	}
 	if (!has_base && !find_memmap(cmdline, align, s, &b)) {
-		*why = "no memmap=SIZE$ADDR on the kernel command line holds guestmemfs=; does the boot loader need the $ escaped?";
+		*why =
+			"no memmap=SIZE$ADDR on the kernel command line holds guestmemfs=; does the boot loader need the $ escaped?";
 		return -EINVAL;
 	}
 	*base = b;

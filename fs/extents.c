@@ -113,8 +113,10 @@ void gmfs_extents_insert(struct gmfs_extents *x, struct gmfs_extent n)
  * @to: block after the range
  * @cut: what was taken out, set if anything was
  *
- * Callers loop until it returns false: the range is a hole then. The last run
- * goes first because taking it from a sorted array moves the least.
+ * Callers loop until it returns false. The last run goes first because taking
+ * it from a sorted array moves the least.
+ *
+ * Return: whether there was one; if not, the range is a hole.
  */
 bool gmfs_extents_cut(struct gmfs_extents *x, u32 from, u32 to,
 		      struct gmfs_extent *cut)
@@ -129,7 +131,7 @@ bool gmfs_extents_cut(struct gmfs_extents *x, u32 from, u32 to,
 	}
 	head = x->e[i];
 	end = head.at + head.nr;
-	if (end <= from)
+	if (end <= from || from >= to)
 		return false;
 	from = max(from, head.at);
 	to = min(to, end);
@@ -146,10 +148,12 @@ bool gmfs_extents_cut(struct gmfs_extents *x, u32 from, u32 to,
 }
 
 /**
- * gmfs_extents_blocks - how many blocks of a range of the file are there
+ * gmfs_extents_blocks - count the blocks of a range of the file
  * @x: the extents
  * @from: first block of the range
  * @to: block after the range
+ *
+ * Return: how many are there, and no hole.
  */
 u32 gmfs_extents_blocks(const struct gmfs_extents *x, u32 from, u32 to)
 {

@@ -65,7 +65,7 @@ static int grow(struct inode *inode, loff_t old, loff_t size)
 	u32 have = blocks_for(old), want;
 	int err;
 
-	if (size >> GMFS_BLOCK_SHIFT >= gmfs.region.blocks.nr + 1ULL)
+	if (size > gmfs.region.size)
 		return -ENOSPC;
 	want = blocks_for(size);
 	/* What was written through a mapping after EOF in EOF's page. */
@@ -146,15 +146,14 @@ static vm_fault_t map_written(struct vm_fault *vmf, unsigned int order)
 	end = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
 	if (vmf->pgoff >= end)
 		return VM_FAULT_SIGBUS;
-	if (pgoff > vmf->pgoff || pgoff + nr_pages > end)
+	if (!IS_ALIGNED(pgoff, nr_pages) || pgoff + nr_pages > end)
 		return VM_FAULT_FALLBACK;
 	if (!find_block(inode, pgoff, &block, &contiguous))
 		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
 	pfn = PHYS_PFN(gmfs.region.base) + (unsigned long)block * GMFS_BLOCK_PAGES +
 	      pgoff % GMFS_BLOCK_PAGES;
 	nr_blocks = DIV_ROUND_UP(nr_pages, GMFS_BLOCK_PAGES);
-	if (!IS_ALIGNED(pgoff, nr_pages) || !IS_ALIGNED(pfn, nr_pages) ||
-	    contiguous < nr_blocks)
+	if (!IS_ALIGNED(pfn, nr_pages) || contiguous < nr_blocks)
 		return VM_FAULT_FALLBACK;
 	if (!gmfs_region_is_written(&gmfs.region, block, nr_blocks))
 		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;

@@ -116,6 +116,8 @@ void gmfs_tree_detach(struct super_block *sb);
 
 /* In super.c */
 int gmfs_super_init(void);
+int gmfs_super_register(void);
+void gmfs_super_unregister(void);
 void gmfs_super_exit(void);
 
 /* In inode.c */

@@ -184,23 +184,40 @@ static void put_empty_root(struct gmfs_fdt_writer *w)
 	gmfs_fdt_end_node(w);
 }
 
+/*
+ * The next inode that has a name, from number *@ino on. Those without one are
+ * open files, which end with their users, at any moment: hence RCU. A name, and
+ * with it the inode, does not go while gmfs.change is held for writing.
+ */
+static struct inode *next_named(unsigned long *ino)
+{
+	struct inode *inode;
+
+	rcu_read_lock();
+	inode = xa_find(&gmfs.inodes, ino, ULONG_MAX, XA_PRESENT);
+	while (inode && !inode->i_nlink)
+		inode = xa_find_after(&gmfs.inodes, ino, ULONG_MAX, XA_PRESENT);
+	rcu_read_unlock();
+	return inode;
+}
+
 /* The mounted tree, or the empty one. Returns the bytes it takes. */
 static size_t write_image(void *buf, size_t max)
 {
 	struct gmfs_image_region region = image_region();
 	struct gmfs_fdt_writer w;
 	struct inode *inode;
-	unsigned long ino;
+	unsigned long ino = 0;
 
 	gmfs_image_begin(&w, buf, max, &region,
 			 atomic64_read(&gmfs.last_ino) + 1);
 	put_written(&w);
 	if (!gmfs.sb)
 		put_empty_root(&w);
-	/* Inodes without a name are open files: they end with their users. */
-	xa_for_each(&gmfs.inodes, ino, inode)
-		if (gmfs.sb && inode->i_nlink)
-			put_inode(&w, inode);
+	while (gmfs.sb && (inode = next_named(&ino))) {
+		put_inode(&w, inode);
+		ino++;
+	}
 	return gmfs_image_end(&w);
 }
 
@@ -224,7 +241,18 @@ static struct timespec64 inode_time(const struct gmfs_image_time *t)
 	return (struct timespec64){ t->sec, t->nsec };
 }
 
-static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i)
+/* Bits of blocks that are nobody's mean nothing: a free block is unwritten. */
+static void take_written(const u8 *written, const struct gmfs_extent *e)
+{
+	u32 i;
+
+	for (i = e->start; i < e->start + e->nr; i++)
+		if (written[i / 8] >> (i % 8) & 1)
+			__set_bit(i, gmfs.region.written);
+}
+
+static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i,
+			const u8 *written)
 {
 	const u8 *p = i->extents;
 	struct gmfs_extent e;
@@ -232,19 +260,24 @@ static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i)
 	int err;
 
 	err = gmfs_extents_reserve(&gi->extents, i->nr_extents);
-	for (n = 0; n < i->nr_extents && !err; n++, p += 12) {
+	if (err)
+		return err;
+	for (n = 0; n < i->nr_extents; n++, p += 12) {
 		e.at = get_unaligned_be32(p);
 		e.start = get_unaligned_be32(p + 4);
 		e.nr = get_unaligned_be32(p + 8);
 		err = gmfs_blocks_take(&gmfs.region.blocks, e.start, e.nr);
-		if (!err)
-			gmfs_extents_insert(&gi->extents, e);
+		if (err)
+			return err;
+		gmfs_extents_insert(&gi->extents, e);
+		take_written(written, &e);
 		gi->vfs.i_blocks += (u64)e.nr << (GMFS_BLOCK_SHIFT - 9);
 	}
-	return err;
+	return 0;
 }
 
-static int build_inode(struct super_block *sb, const struct gmfs_image_inode *i)
+static int build_inode(struct super_block *sb, const struct gmfs_image_inode *i,
+		       const u8 *written)
 {
 	dev_t dev = MKDEV(i->major, i->minor);
 	struct inode *inode = gmfs_inode_alloc(sb, i->ino, i->mode, dev);
@@ -263,7 +296,7 @@ static int build_inode(struct super_block *sb, const struct gmfs_image_inode *i)
 		i_size_write(inode, strlen(i->target));
 		return inode->i_link ? 0 : -ENOMEM;
 	}
-	return take_extents(gmfs_i(inode), i);
+	return take_extents(gmfs_i(inode), i, written);
 }
 
 /* Give a name to an inode. The first one takes over the inode's reference. */
@@ -337,7 +370,7 @@ static int build_inodes(struct super_block *sb, struct build *b)
 			if (err)
 				return err;
 		}
-		err = build_inode(sb, &i);
+		err = build_inode(sb, &i, b->img.written);
 		if (err)
 			return err;
 	}
@@ -378,40 +411,43 @@ static void put_nameless(void)
 			iput(inode);
 }
 
-static void restore_written(const u8 *written)
+/* From now on mounting fails, until the operator discards the image. */
+static void refuse_image(const char *why)
 {
-	u32 nr = gmfs.region.blocks.nr, i;
-
-	bitmap_zero(gmfs.region.written, nr);
-	for (i = 0; i < nr; i++)
-		if (written[i / 8] >> (i % 8) & 1)
-			__set_bit(i, gmfs.region.written);
+	lockdep_assert_held_write(&gmfs.change);
+	kfree(gmfs.refused);
+	gmfs.refused = kasprintf(GFP_KERNEL | __GFP_NOFAIL,
+				 "the last kernel's image is refused: %s; nothing is lost until mounted with -o discard",
+				 why);
+	pr_err("%s\n", gmfs.refused);
 }
 
-static int build_tree(struct super_block *sb, const char **why)
+static int build_tree(struct super_block *sb)
 {
 	struct gmfs_image_region region = image_region();
 	struct build *b = kzalloc(sizeof(*b), GFP_KERNEL);
 	int err = -ENOMEM;
 
-	*why = "no memory to build the tree";
 	if (!b)
 		return err;
 	xa_init(&b->pos);
 	err = gmfs_image_check(&b->img, gmfs.image, gmfs.image_size, &region);
-	if (err)
+	if (err) {
+		if (err != -ENOMEM)
+			refuse_image(b->img.why);
 		goto out;
+	}
 	err = -ENOMEM;
 	b->queue = kvcalloc(b->img.nr_inodes, sizeof(*b->queue), GFP_KERNEL);
 	if (!b->queue)
 		goto out;
 	gmfs_blocks_reset(&gmfs.region.blocks);
-	restore_written(b->img.written);
+	bitmap_zero(gmfs.region.written, gmfs.region.blocks.nr);
 	err = build_inodes(sb, b);
 	if (!err)
 		err = build_names(sb, b);
 	if (err == -EEXIST)
-		*why = "the image has a directory with two equal names; -o discard drops it";
+		refuse_image("a directory has two equal names");
 	if (err)
 		put_nameless();
 	else
@@ -462,8 +498,8 @@ static int set_empty_image(void)
  * @why: what is wrong, set on failure
  *
  * Context: being mounted for the first time; may sleep.
- * Return: 0; -EUCLEAN if the image was refused; -ENODEV while the module loads;
- * -ENOMEM.
+ * Return: 0; -EUCLEAN if the image was refused; -EBUSY for discarding it while
+ * it is published; -ENOMEM.
  */
 int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 {
@@ -471,18 +507,21 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 
 	down_write(&gmfs.change);
 	*why = "out of memory";
-	if (gmfs.refused && discard) {
+	if (gmfs.refused && discard && gmfs.frozen) {
+		*why = "the image to discard is published: write 0 to active first";
+		err = -EBUSY;
+	} else if (gmfs.refused && discard) {
 		pr_info("dropping an image as asked: %s\n", gmfs.refused);
 		err = set_empty_image();
-	} else if (gmfs.refused) {
-		*why = gmfs.refused;
-		err = -EUCLEAN;
 	}
-	if (!err)
-		err = build_tree(sb, why);
-	if (!err) {
+	if (!err && !gmfs.refused)
+		err = build_tree(sb);
+	if (!err && !gmfs.refused) {
 		gmfs.sb = sb;
 		set_image(NULL, 0, false);
+	} else if (gmfs.refused && err != -EBUSY) {
+		*why = gmfs.refused;
+		err = -EUCLEAN;
 	}
 	up_write(&gmfs.change);
 	return err;
@@ -518,10 +557,12 @@ static int publish(void)
 	void *image = gmfs.image;
 	int err;
 
+	if (!gmfs_kho_is_on())
+		return -EOPNOTSUPP;
 	if (gmfs.sb)
 		image = make_image(&size, GFP_KERNEL);
 	if (!image)
-		return -ENOMEM;
+		return gmfs.sb ? -ENOMEM : -ENODATA;
 	err = gmfs_kho_publish(image, size);
 	if (gmfs.sb)
 		kvfree(image);
@@ -565,7 +606,7 @@ static const struct gmfs_active_ops active_ops = {
 /* A kexec that nobody prepared loses nothing either. */
 static int on_reboot(struct notifier_block *nb, unsigned long code, void *cmd)
 {
-	if (code == SYS_RESTART && GMFS_HAVE_KHO)
+	if (code == SYS_RESTART && gmfs_kho_is_on())
 		set_active(true);
 	return NOTIFY_DONE;
 }
@@ -586,21 +627,22 @@ static int take_over(void)
 	err = gmfs_kho_retrieve(&image, &size);
 	if (err == -ENOENT)
 		return set_empty_image();
+	if (err == -EIO) {
+		refuse_image("KHO's record of it makes no sense");
+		return 0;
+	}
 	if (err) {
 		pr_err("cannot take over what the last kernel left: %pe\n",
 		       ERR_PTR(err));
 		return err;
 	}
 	err = gmfs_image_check(&img, image, size, &region);
-	if (err) {
-		gmfs.refused = kasprintf(GFP_KERNEL | __GFP_NOFAIL,
-					 "the last kernel's image is refused: %s; nothing is lost until mounted with -o discard",
-					 img.why);
-		pr_err("%s\n", gmfs.refused);
-	} else {
+	/* For want of memory it is checked when it is mounted. */
+	if (err && err != -ENOMEM)
+		refuse_image(img.why);
+	if (!err)
 		pr_info("took over %u inodes from the last kernel\n",
 			img.nr_inodes);
-	}
 	set_image(image, size, err || img.nr_inodes > 1);
 	return 0;
 }

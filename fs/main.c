@@ -70,16 +70,21 @@ static int __init gmfs_init(void)
 	if (err)
 		return err;
 	pr_info("region of %llu MiB at 0x%llx\n", size >> 20, base);
-	err = gmfs_handover_init();
+	err = gmfs_super_init();
 	if (err)
 		goto err_region;
-	err = gmfs_super_init();
+	err = gmfs_handover_init();
+	if (err)
+		goto err_super;
+	err = gmfs_super_register();
 	if (err)
 		goto err_handover;
 	return 0;
 
 err_handover:
 	gmfs_handover_exit();
+err_super:
+	gmfs_super_exit();
 err_region:
 	gmfs_region_release(&gmfs.region);
 	return err;
@@ -87,8 +92,9 @@ err_region:
 
 static void __exit gmfs_exit(void)
 {
-	gmfs_super_exit();
+	gmfs_super_unregister();
 	gmfs_handover_exit();
+	gmfs_super_exit();
 	gmfs_region_release(&gmfs.region);
 }
 

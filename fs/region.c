@@ -130,10 +130,15 @@ static int check_range(u64 base, u64 size)
 		return -EINVAL;
 	}
 	if (region_intersects(base, size, IORESOURCE_SYSTEM_RAM,
-			      IORES_DESC_NONE) != REGION_DISJOINT ||
-	    has_pages(base, size)) {
+			      IORES_DESC_NONE) != REGION_DISJOINT) {
 		pr_err("region 0x%llx@0x%llx is memory the kernel uses: add memmap=0x%llx$0x%llx to its command line\n",
 		       size, base, size, base);
+		return -EBUSY;
+	}
+	/* A section has descriptors for all of it if any of it is RAM. */
+	if (has_pages(base, size)) {
+		pr_err("region 0x%llx@0x%llx has page descriptors, for it shares a section with the kernel's memory: begin and end it at multiples of %lu MiB\n",
+		       size, base, 1UL << (SECTION_SIZE_BITS - 20));
 		return -EBUSY;
 	}
 	memory = firmware_memory(base, size);
@@ -314,13 +319,15 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
  * @block: first block
  * @nr: number of blocks
  *
- * Context: any; pairs with the barrier in gmfs_region_write_in().
+ * Context: any.
+ * Return: true if they all do.
  */
 bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr)
 {
 	bool written;
 
 	written = find_next_zero_bit(r->written, block + nr, block) >= block + nr;
+	/* Pairs with the barrier in gmfs_region_write_in(). */
 	smp_rmb();
 	return written;
 }

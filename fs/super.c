@@ -133,31 +133,38 @@ static void init_once(void *object)
 }
 
 /**
- * gmfs_super_init - let the filesystem be mounted
+ * gmfs_super_init - make what mounts will need
  *
- * The last step of loading: a mount may come before it returns.
- *
- * Return: 0, or -ENOMEM; -EBUSY if the name is taken.
+ * Return: 0, or -ENOMEM.
  */
 int gmfs_super_init(void)
 {
-	int err;
-
 	inode_cache = kmem_cache_create("guestmemfs_inode",
 					sizeof(struct gmfs_inode), 0,
 					SLAB_RECLAIM_ACCOUNT | SLAB_ACCOUNT,
 					init_once);
-	if (!inode_cache)
-		return -ENOMEM;
-	err = register_filesystem(&gmfs_type);
-	if (err)
-		kmem_cache_destroy(inode_cache);
-	return err;
+	return inode_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * gmfs_super_register - let the filesystem be mounted
+ *
+ * The last step of loading: a mount may come before it returns.
+ *
+ * Return: 0; -EBUSY if the name is taken.
+ */
+int gmfs_super_register(void)
+{
+	return register_filesystem(&gmfs_type);
+}
+
+void gmfs_super_unregister(void)
+{
+	unregister_filesystem(&gmfs_type);
 }
 
 void gmfs_super_exit(void)
 {
-	unregister_filesystem(&gmfs_type);
 	rcu_barrier();	/* gmfs_free_inode() */
 	kmem_cache_destroy(inode_cache);
 }

@@ -25,6 +25,8 @@
 
 #include "kho.h"
 
+#if GMFS_HAVE_KHO
+
 #define MAX_CONTIGUOUS	((size_t)PAGE_SIZE << MAX_PAGE_ORDER)
 #define MAX_IMAGE	((size_t)1 << 30)
 
@@ -126,6 +128,16 @@ err_free:
 }
 
 /**
+ * gmfs_kho_is_on - ask whether this kernel hands anything over
+ *
+ * Return: true if it was booted with kho=on.
+ */
+bool gmfs_kho_is_on(void)
+{
+	return kho_is_enabled();
+}
+
+/**
  * gmfs_kho_publish - leave an image for the next kernel
  * @image: the image, copied
  * @size: bytes
@@ -218,8 +230,8 @@ static void mark_taken(void *subtree, phys_addr_t phys, size_t size)
  * It can be taken once. Nothing of it has been checked.
  *
  * Context: may sleep.
- * Return: 0; -ENOENT if there is none; -EINVAL if KHO's own record of it makes
- * no sense; -ENOMEM, and it can be tried again.
+ * Return: 0; -ENOENT if there is none; -EIO if KHO's own record of it makes no
+ * sense; -ENOMEM, and it can be tried again.
  */
 int gmfs_kho_retrieve(void **image, size_t *size)
 {
@@ -232,22 +244,28 @@ int gmfs_kho_retrieve(void **image, size_t *size)
 
 	err = kho_retrieve_subtree(GMFS_KHO_SUBTREE, &phys, &subtree_size);
 	if (err)
-		return err;
+		return err == -ENOENT ? err : -EIO;
 	if (subtree_size < 4 || subtree_size > MAX_CONTIGUOUS)
-		return -EINVAL;
+		return -EIO;
 	subtree = phys_to_virt(phys);
 	if (get_unaligned_be32(subtree) == GMFS_KHO_TAKEN)
 		return -ENOENT;
 	if (read_head(subtree, subtree_size, &preserved, &large_size)) {
+		/* Takes the pages even if it fails: there is no second try. */
 		copy = kho_restore_vmalloc(&preserved);
+		err = -EIO;
 	} else {
 		large_size = subtree_size;
 		copy = kvmemdup(subtree, subtree_size, GFP_KERNEL);
+		err = -ENOMEM;
 	}
+	if (copy || err == -EIO)
+		mark_taken(subtree, phys, subtree_size);
 	if (!copy)
-		return -ENOMEM;
-	mark_taken(subtree, phys, subtree_size);
+		return err;
 	*image = copy;
 	*size = large_size;
 	return 0;
 }
+
+#endif /* GMFS_HAVE_KHO */

@@ -87,6 +87,8 @@ static u32 name_offset(struct gmfs_fdt_writer *w, const char *name)
 	}
 	if (i < GMFS_FDT_MAX_NAMES)
 		w->names[w->nr_names++] = name;
+	else
+		w->max = 0;	/* the tree was not written whole */
 	return offset;
 }
 

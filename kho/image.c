@@ -166,8 +166,14 @@ static int skip_node(const struct gmfs_fdt_reader *r, u32 *pos)
 	return 0;
 }
 
-enum { SEEN_MODE = 1, SEEN_OWNER = 2, SEEN_TIMES = 4, SEEN_SIZE = 8,
-       SEEN_DEVICE = 16, SEEN_ALL = SEEN_MODE | SEEN_OWNER | SEEN_TIMES };
+enum {
+	SEEN_MODE	= 1,
+	SEEN_OWNER	= 2,
+	SEEN_TIMES	= 4,
+	SEEN_SIZE	= 8,
+	SEEN_DEVICE	= 16,
+	SEEN_ALL	= SEEN_MODE | SEEN_OWNER | SEEN_TIMES,
+};
 
 static int read_times(struct gmfs_image_inode *inode, const u8 *data)
 {
@@ -264,6 +270,9 @@ static bool fits_type(const struct gmfs_image_inode *i, u32 seen)
 		break;
 	case S_IFCHR:
 	case S_IFBLK:
+		/* What the kernel's MKDEV() holds (include/linux/kdev_t.h). */
+		if (i->major >> 12 || i->minor >> 20)
+			return false;
 		device = true;
 		break;
 	default:
@@ -273,8 +282,7 @@ static bool fits_type(const struct gmfs_image_inode *i, u32 seen)
 	       !!(seen & SEEN_DEVICE) == device &&
 	       (S_ISREG(i->mode) || !i->nr_extents) &&
 	       (S_ISLNK(i->mode) || !i->target) &&
-	       (S_ISDIR(i->mode) || !i->nr_entries) &&
-	       i->size <= S64_MAX;
+	       (S_ISDIR(i->mode) || !i->nr_entries);
 }
 
 /**
@@ -359,9 +367,8 @@ struct entry {
 static int check_root(struct gmfs_image *img, const void *buf, size_t size,
 		      const struct gmfs_image_region *want)
 {
-	u32 pos = 0, seen = 0;
+	u32 pos = 0, seen = 0, nr_written = 0;
 	struct gmfs_fdt_token t;
-	u64 nr = want->size / want->block_size;
 
 	if (gmfs_fdt_open(&img->fdt, buf, size) ||
 	    gmfs_fdt_next(&img->fdt, &pos, &t) ||
@@ -396,10 +403,8 @@ static int check_root(struct gmfs_image *img, const void *buf, size_t size,
 			img->next_ino = cell64(t.data);
 			seen |= 16;
 		} else if (!strcmp(t.name, GMFS_PROP_WRITTEN)) {
-			if (t.len != DIV_ROUND_UP(nr, 8))
-				return refuse(img, -EINVAL,
-					      "written-blocks is not one bit a block");
 			img->written = t.data;
+			nr_written = t.len;
 			seen |= 32;
 		}
 	}
@@ -414,6 +419,10 @@ static int check_root(struct gmfs_image *img, const void *buf, size_t size,
 			      (unsigned long long)img->region.size,
 			      (unsigned long long)img->region.base,
 			      (unsigned long long)img->region.block_size);
+	if (nr_written != DIV_ROUND_UP(want->size / want->block_size, 8))
+		return refuse(img, -EINVAL, "written-blocks is not one bit a block");
+	if (img->next_ino > S64_MAX)
+		return refuse(img, -EINVAL, "its next inode number leaves no room");
 	return 0;
 }
 
@@ -445,15 +454,19 @@ static int check_extents(struct gmfs_image *img,
 			 unsigned long *used)
 {
 	u32 nr_blocks = img->region.size / img->region.block_size;
+	u64 eof = DIV_ROUND_UP(inode->size, img->region.block_size), next = 0;
 	const u8 *p = inode->extents;
 	u32 i, at, start, nr;
-	u64 next = 0;
+
+	if (inode->size > img->region.size)
+		return refuse(img, -ERANGE, "inode %llu is larger than the region",
+			      (unsigned long long)inode->ino);
 
 	for (i = 0; i < inode->nr_extents; i++, p += EXTENT_BYTES) {
 		at = get_unaligned_be32(p);
 		start = get_unaligned_be32(p + 4);
 		nr = get_unaligned_be32(p + 8);
-		if (!nr || at < next || (u64)at + nr > U32_MAX)
+		if (!nr || at < next || (u64)at + nr > eof)
 			return refuse(img, -EINVAL, "extent %u of inode %llu is out of order",
 				      i, (unsigned long long)inode->ino);
 		if (start >= nr_blocks || nr > nr_blocks - start)
@@ -542,8 +555,9 @@ static int check_tree(struct gmfs_image *img, struct entry *e,
 		if (err)
 			return err;
 	}
+	/* A directory that has a name was reached: nobody else could name it. */
 	for (i = 1; i < img->nr_inodes; i++)
-		if (!e[i].links || (e[i].is_dir && !e[i].reached))
+		if (!e[i].links)
 			return refuse(img, -EINVAL, "inode %llu has no name",
 				      (unsigned long long)e[i].ino);
 	return 0;

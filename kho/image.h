@@ -22,12 +22,14 @@ enum { GMFS_ATIME, GMFS_MTIME, GMFS_CTIME, GMFS_BTIME, GMFS_NR_TIMES };
  * @times: see GMFS_ATIME and the others
  * @size: regular files: bytes
  * @extents: regular files: @nr_extents times three cells
+ * @nr_extents: how many
  * @target: symbolic links: ends in NUL
  * @names: directories: @nr_entries strings, each ends in NUL
  * @inodes: directories: @nr_entries times two cells
+ * @nr_entries: how many
  *
  * The pointers lead into the image. When writing, only @ino to @size are used;
- * the rest follows by gmfs_image_put_*().
+ * the caller adds the properties of the inode's type itself.
  */
 struct gmfs_image_inode {
 	u64 ino;

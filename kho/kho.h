@@ -24,10 +24,16 @@ void gmfs_active_exit(void);
 /* In carrier_kho.c */
 
 #if GMFS_HAVE_KHO
+bool gmfs_kho_is_on(void);
 int gmfs_kho_publish(const void *image, size_t size);
 void gmfs_kho_withdraw(void);
 int gmfs_kho_retrieve(void **image, size_t *size);
 #else
+static inline bool gmfs_kho_is_on(void)
+{
+	return false;
+}
+
 static inline int gmfs_kho_publish(const void *image, size_t size)
 {
 	return -EOPNOTSUPP;

@@ -38,10 +38,10 @@
  *
  * inode@ nodes stand in ascending order of their numbers; number 1 is the root
  * directory. An extent says that @nr blocks of the file from its block @at on
- * are the blocks from @start on of the region; a file's extents ascend and do
- * not touch each other in the file without need. A block that no extent names
- * is free. A block of a file whose bit in written-blocks is clear has never
- * been touched and reads as zeroes.
+ * are the blocks from @start on of the region; a file's extents ascend, do not
+ * overlap, and end where the file does. A block that no extent names is free,
+ * and its bit in written-blocks means nothing. A block of a file whose bit is
+ * clear has never been touched and reads as zeroes.
  */
 
 #define GMFS_KHO_SUBTREE		"guestmemfs"

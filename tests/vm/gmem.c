@@ -4,17 +4,21 @@
  * at how they are mapped. Each command exits with 0 if what it was asked for
  * came true.
  */
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/userfaultfd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -112,11 +116,15 @@ static int cmd_zero(char **a)
 	size_t len = size_of(fd), i;
 	char *p = map(fd, len, 0, 2 * MIB);
 
-	for (i = 0; i < len; i++)
-		if (p[i]) {
+	for (i = 0; i < len; i++) {
+		/* A word at a time where there is a whole one. */
+		while (i % 8 == 0 && i + 8 <= len && !*(uint64_t *)(p + i))
+			i += 8;
+		if (i < len && p[i]) {
 			fprintf(stderr, "gmem: byte %zu is %#x\n", i, p[i]);
 			return 1;
 		}
+	}
 	return 0;
 }
 
@@ -244,6 +252,45 @@ static int cmd_faults(char **a)
 	return took > max || tables > 8;
 }
 
+/* unaligned FILE: mapped one page off, with an offset of one page and a half block. */
+static int cmd_unaligned(char **a)
+{
+	int fd = open_file(a[0]);
+	char *p = map(fd, 8 * MIB, 0, 2 * MIB), *q;
+	size_t i;
+
+	for (i = 0; i < 8 * MIB; i += 8)
+		*(uint64_t *)(p + i) = mix(i);
+	q = mmap(NULL, 10 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	q = (char *)(((uintptr_t)q + 2 * MIB) & ~(2 * MIB - 1)) + 4096;
+	q = mmap(q, 4 * MIB, PROT_READ, MAP_SHARED | MAP_FIXED, fd,
+		 MIB + 4096 * 3);
+	if (q == MAP_FAILED)
+		die("mmap");
+	for (i = 0; i < 4 * MIB; i += 8)
+		if (*(uint64_t *)(q + i) != mix(i + MIB + 4096 * 3))
+			return fprintf(stderr, "gmem: wrong at %zu\n", i), 1;
+	return 0;
+}
+
+/* touch FILE: map it, write to each page; the nanoseconds that took. */
+static int cmd_touch(char **a)
+{
+	int fd = open_file(a[0]);
+	size_t len = size_of(fd), i;
+	struct timespec t0, t1;
+	volatile char *p;
+
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	p = map(fd, len, 0, 2 * MIB);
+	for (i = 0; i < len; i += 4096)
+		p[i] = 1;
+	clock_gettime(CLOCK_MONOTONIC, &t1);
+	printf("%lld\n", (t1.tv_sec - t0.tv_sec) * 1000000000LL +
+	       t1.tv_nsec - t0.tv_nsec);
+	return 0;
+}
+
 /* The parent looks at a child's mapping by every way that must be shut. */
 static int spy(pid_t child, char *p)
 {
@@ -329,6 +376,163 @@ static int cmd_private(char **a)
 		       MAP_FAILED || errno != EINVAL;
 }
 
+/* parts FILE: what is done to a part of a mapping leaves the rest alone. */
+static int cmd_parts(char **a)
+{
+	int fd = open_file(a[0]), status;
+	char *p = map(fd, 16 * MIB, 0, 2 * MIB), *q;
+	size_t i;
+
+	signal(SIGSEGV, on_signal);
+	signal(SIGBUS, on_signal);
+	for (i = 0; i < 16 * MIB; i++)
+		p[i] = i >> 12;
+	if (mprotect(p + MIB, MIB, PROT_READ))
+		die("mprotect");
+	if (touch_signal(p + MIB - 1) || touch_signal(p + 2 * MIB) ||
+	    touch_signal(p + MIB) != SIGSEGV)
+		return fprintf(stderr, "gmem: mprotect of a part\n"), 1;
+	if (mprotect(p + MIB, MIB, PROT_READ | PROT_WRITE) ||
+	    touch_signal(p + MIB))
+		return fprintf(stderr, "gmem: mprotect back\n"), 1;
+	if (munmap(p + 5 * MIB, MIB) || touch_signal(p + 5 * MIB) != SIGSEGV ||
+	    touch_signal(p + 5 * MIB - 1) || touch_signal(p + 6 * MIB))
+		return fprintf(stderr, "gmem: munmap of a part\n"), 1;
+	q = mmap(NULL, 8 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (q == MAP_FAILED)
+		die("mmap");
+	q = mremap(p + 8 * MIB, 3 * MIB, 3 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   q + MIB);
+	if (q == MAP_FAILED)
+		die("mremap");
+	if (mremap(q, 3 * MIB, 4 * MIB, MREMAP_MAYMOVE) != MAP_FAILED)
+		return fprintf(stderr, "gmem: mremap grew it\n"), 1;
+	madvise(p, 4 * MIB, MADV_DONTNEED);
+	madvise(p, 4 * MIB, MADV_FREE);
+	madvise(p, 4 * MIB, MADV_HUGEPAGE);
+	if (!fork()) {
+		for (i = 0; i < 3 * MIB; i++)
+			if (q[i] != (char)((i + 8 * MIB) >> 12))
+				_exit(1);
+		p[0] = 77;
+		_exit(0);
+	}
+	if (wait(&status) < 0 || status || p[0] != 77)
+		return fprintf(stderr, "gmem: fork\n"), 1;
+	for (i = 1; i < 4 * MIB; i++)
+		if (p[i] != (char)(i >> 12))
+			return fprintf(stderr, "gmem: contents at %zu\n", i), 1;
+	return 0;
+}
+
+/* kpage ADDRESS: no page descriptor stands for it. */
+static int cmd_kpage(char **a)
+{
+	off_t pfn = strtoull(a[0], NULL, 0) >> 12;
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	uint64_t flags;
+
+	if (fd < 0)
+		return errno != ENOENT;
+	if (pread(fd, &flags, 8, pfn * 8) != 8)
+		return 0;
+	return flags && !(flags >> 20 & 1);	/* KPF_NOPAGE */
+}
+
+/* kcore ADDRESS: no segment of /proc/kcore holds it. */
+static int cmd_kcore(char **a)
+{
+	uint64_t at = strtoull(a[0], NULL, 0);
+	int fd = open("/proc/kcore", O_RDONLY), i;
+	Elf64_Ehdr eh;
+	Elf64_Phdr ph;
+
+	if (fd < 0 || pread(fd, &eh, sizeof(eh), 0) != sizeof(eh))
+		die("/proc/kcore");
+	for (i = 0; i < eh.e_phnum; i++) {
+		if (pread(fd, &ph, sizeof(ph), eh.e_phoff + i * sizeof(ph)) !=
+		    sizeof(ph))
+			die("/proc/kcore");
+		if (ph.p_type == PT_LOAD && ph.p_paddr != -1UL &&
+		    at >= ph.p_paddr && at - ph.p_paddr < ph.p_memsz)
+			return fprintf(stderr, "gmem: segment %d\n", i), 1;
+	}
+	return i == 0;
+}
+
+/* pageless FILE: what needs pages is refused, and nothing leaks by it. */
+static int cmd_pageless(char **a)
+{
+	char *p = map(open_file(a[0]), 4 * MIB, 0, 2 * MIB);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)p, 2 * MIB },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct iovec iov = { p, 4096 };
+	int pipes[2], fd, bad = 0;
+
+	p[0] = 1;
+	if (pipe(pipes))
+		die("pipe");
+	if (vmsplice(pipes[1], &iov, 1, 0) >= 0)
+		bad = fprintf(stderr, "gmem: vmsplice takes it\n");
+	fd = open("/job/tests/gmem", O_RDONLY | O_DIRECT);
+	if (fd >= 0 && pread(fd, p, 4096, 0) >= 0)
+		bad = fprintf(stderr, "gmem: O_DIRECT takes it\n");
+	fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	if (fd >= 0 && !ioctl(fd, UFFDIO_API, &api) &&
+	    !ioctl(fd, UFFDIO_REGISTER, &reg))
+		bad = fprintf(stderr, "gmem: userfaultfd takes it\n");
+	return !!bad;
+}
+
+static void churn(const char *dir, int seed)
+{
+	char a[256], b[256];
+	int fd;
+
+	snprintf(a, sizeof(a), "%s/a%d", dir, seed);
+	snprintf(b, sizeof(b), "%s/b%d", dir, seed);
+	alarm(60);
+	for (;;) {
+		fd = open(a, O_RDWR | O_CREAT, 0600);
+		if (fd >= 0) {
+			if (!ftruncate(fd, 4 * MIB))
+				*(volatile char *)map(fd, 4 * MIB, 0, 2 * MIB) = 1;
+			close(fd);
+		}
+		rename(a, b);
+		unlink(b);
+		mkdir(a, 0700);
+		rmdir(a);
+	}
+}
+
+/* churn DIR ACTIVE: change names while the tree is frozen and thawed. */
+static int cmd_churn(char **a)
+{
+	pid_t child[3];
+	int i, fd, bad = 0;
+
+	for (i = 0; i < 3; i++) {
+		child[i] = fork();
+		if (!child[i])
+			churn(a[0], i);
+	}
+	fd = open(a[1], O_WRONLY);
+	for (i = 0; i < 100; i++) {
+		usleep(5000);
+		bad |= pwrite(fd, "1", 1, 0) != 1;
+		bad |= pwrite(fd, "0", 1, 0) != 1;
+	}
+	for (i = 0; i < 3; i++) {
+		kill(child[i], SIGKILL);
+		waitpid(child[i], NULL, 0);
+	}
+	return bad;
+}
+
 /* race FILE SECONDS: two mappers against truncate; whatever is read is sane. */
 static int cmd_race(char **a)
 {
@@ -369,9 +573,12 @@ static const struct {
 	{ "zero", 1, cmd_zero },	{ "poke", 3, cmd_poke },
 	{ "peek", 3, cmd_peek },	{ "eof", 1, cmd_eof },
 	{ "shrink", 2, cmd_shrink },	{ "faults", 3, cmd_faults },
-	{ "spy", 1, cmd_spy },		{ "devmem", 1, cmd_devmem },
+	{ "touch", 1, cmd_touch },
+	{ "unaligned", 1, cmd_unaligned }, { "spy", 1, cmd_spy },		{ "devmem", 1, cmd_devmem },
 	{ "hold", 1, cmd_hold },	{ "private", 1, cmd_private },
-	{ "race", 2, cmd_race },
+	{ "race", 2, cmd_race },		{ "parts", 1, cmd_parts },
+	{ "kpage", 1, cmd_kpage },	{ "kcore", 1, cmd_kcore },
+	{ "pageless", 1, cmd_pageless }, { "churn", 2, cmd_churn },
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the pure files, as the kernel compiles and allocates for them.
+ * tests/unit has the same files' tests in full.
+ */
+#include <guestmemfs/abi.h>
+#include <kunit/test.h>
+#include <linux/bitmap.h>
+#include <linux/module.h>
+#include <linux/prandom.h>
+#include <linux/random.h>
+#include <linux/sizes.h>
+#include <linux/stat.h>
+#include <linux/unaligned.h>
+
+#include "blocks.h"
+#include "cmdline.h"
+#include "extents.h"
+#include "image.h"
+
+static u32 seed;
+module_param(seed, uint, 0444);
+MODULE_PARM_DESC(seed, "Random seed to repeat a run with; 0: another one each time");
+
+static u32 rnd(struct rnd_state *state, u32 below)
+{
+	return prandom_u32_state(state) % below;
+}
+
+static void begin_random(struct kunit *test, struct rnd_state *state)
+{
+	u32 s = seed ?: get_random_u32();
+
+	kunit_info(test, "seed=%u", s);
+	prandom_seed_state(state, s);
+}
+
+/* --- blocks ----------------------------------------------------------------- */
+
+static void draw(struct kunit *test, struct gmfs_blocks *b, const char *map,
+		 u32 first)
+{
+	u32 i;
+
+	KUNIT_ASSERT_EQ(test, gmfs_blocks_init(b, strlen(map), 4, first), 0);
+	for (i = 0; map[i]; i++)
+		if (map[i] != '.')
+			KUNIT_EXPECT_EQ(test, gmfs_blocks_take(b, i, 1), 0);
+}
+
+/* Regions drawn as text, in PUDs of 4 blocks: '.' is free. */
+static const struct placement {
+	const char *name, *map;
+	u32 first, want, at, goal, start, len;
+} placements[] = {
+	{ "aligned region", "........", 0, 4, 0, GMFS_NO_GOAL, 0, 4 },
+	{ "region begins 1 in its PUD", "........", 1, 4, 0, GMFS_NO_GOAL, 3, 4 },
+	{ "tightest aligned run", "........#....", 0, 4, 0, GMFS_NO_GOAL, 0, 4 },
+	{ "no aligned run", ".#.....#", 0, 4, 0, GMFS_NO_GOAL, 2, 4 },
+	{ "small file, tightest run", "....#..#...", 0, 2, 0, GMFS_NO_GOAL, 5, 2 },
+	{ "goal", "........", 0, 4, 4, 3, 3, 4 },
+	{ "goal in use", "...#....", 0, 2, 4, 3, 0, 2 },
+	{ "longest run", "..#...#..", 0, 6, 0, GMFS_NO_GOAL, 3, 3 },
+	{ "full", "####", 0, 1, 0, GMFS_NO_GOAL, 77, 0 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(placement, placements, name);
+
+static void blocks_placement(struct kunit *test)
+{
+	const struct placement *p = test->param_value;
+	struct gmfs_blocks b;
+	u32 start = 77;
+
+	draw(test, &b, p->map, p->first);
+	KUNIT_EXPECT_EQ(test, p->len, gmfs_blocks_alloc(&b, p->want, p->at,
+							p->goal, &start));
+	KUNIT_EXPECT_EQ(test, start, p->start);
+	KUNIT_EXPECT_EQ(test, b.nr_free, b.nr - bitmap_weight(b.used, b.nr));
+	gmfs_blocks_destroy(&b);
+}
+
+static void blocks_every_second(struct kunit *test)
+{
+	u32 nr = 65536, i, start, got = 0;
+	struct gmfs_blocks b;
+
+	KUNIT_ASSERT_EQ(test, gmfs_blocks_init(&b, nr, 512, 3), 0);
+	for (i = 0; i < nr; i += 2)
+		if (gmfs_blocks_take(&b, i, 1))
+			break;
+	KUNIT_EXPECT_EQ(test, i, nr);
+	KUNIT_EXPECT_EQ(test, gmfs_blocks_largest(&b), 1);
+	for (i = 0; i < 100; i++)
+		got += gmfs_blocks_alloc(&b, 512, i, GMFS_NO_GOAL, &start);
+	KUNIT_EXPECT_EQ(test, got, 100);
+	KUNIT_EXPECT_EQ(test, b.nr_free, nr / 2 - 100);
+	KUNIT_EXPECT_EQ(test, gmfs_blocks_take(&b, nr - 1, 2), -ERANGE);
+	KUNIT_EXPECT_EQ(test, gmfs_blocks_take(&b, nr - 2, 2), -EEXIST);
+	gmfs_blocks_reset(&b);
+	KUNIT_EXPECT_EQ(test, gmfs_blocks_largest(&b), nr);
+	gmfs_blocks_destroy(&b);
+}
+
+static struct kunit_case blocks_cases[] = {
+	KUNIT_CASE_PARAM(blocks_placement, placement_gen_params),
+	KUNIT_CASE(blocks_every_second),
+	{}
+};
+
+/* --- extents ---------------------------------------------------------------- */
+
+enum { MODEL = 100, HOLE = -1 };
+
+static bool same_as_model(const struct gmfs_extents *x, const int *model)
+{
+	u32 at, i, blocks = 0;
+
+	for (at = 0; at < MODEL; at++) {
+		i = gmfs_extents_find(x, at);
+		if (i < x->nr && x->e[i].at <= at) {
+			if (model[at] != x->e[i].start + at - x->e[i].at)
+				return false;
+			blocks++;
+		} else if (model[at] != HOLE) {
+			return false;
+		}
+	}
+	return gmfs_extents_blocks(x, 0, MODEL) == blocks && x->nr <= x->max;
+}
+
+static void extents_random(struct kunit *test)
+{
+	struct gmfs_extents x = { };
+	struct gmfs_extent cut;
+	struct rnd_state state;
+	u32 step, from, to, i, start;
+	int model[MODEL];
+
+	begin_random(test, &state);
+	memset32(model, HOLE, MODEL);
+	for (step = 0; step < 5000; step++) {
+		from = rnd(&state, MODEL);
+		to = from + 1 + rnd(&state, min(20, MODEL - from));
+		KUNIT_ASSERT_EQ(test, gmfs_extents_reserve(&x, 1), 0);
+		if (rnd(&state, 3)) {
+			start = rnd(&state, 2) ? 1000 + from : rnd(&state, 500);
+			for (i = from; i < to && model[i] == HOLE; i++)
+				model[i] = start + i - from;
+			if (i > from)
+				gmfs_extents_insert(&x, (struct gmfs_extent){
+						    from, start, i - from });
+		} else {
+			while (gmfs_extents_cut(&x, from, to, &cut))
+				for (i = cut.at; i < cut.at + cut.nr; i++) {
+					KUNIT_EXPECT_EQ(test, model[i], cut.start + i - cut.at);
+					model[i] = HOLE;
+				}
+		}
+		KUNIT_ASSERT_TRUE(test, same_as_model(&x, model));
+	}
+	gmfs_extents_destroy(&x);
+}
+
+static struct kunit_case extents_cases[] = {
+	KUNIT_CASE(extents_random),
+	{}
+};
+
+/* --- the command line ------------------------------------------------------- */
+
+static const struct line {
+	const char *name, *cmdline;
+	int err;
+	u64 base, size;
+} lines[] = {
+	{ "size and memmap", "ro guestmemfs=1G memmap=1G$4G", 0, SZ_4G, SZ_1G },
+	{ "address", "guestmemfs=0x40000000@4G", 0, SZ_4G, SZ_1G },
+	{ "list of memmaps", "guestmemfs=1G memmap=1G@1G,1G$4G", 0, SZ_4G, SZ_1G },
+	{ "unaligned", "guestmemfs=2M memmap=4M$4095M", 0, SZ_4G, SZ_2M },
+	{ "unaligned, too small", "guestmemfs=2M memmap=2M$4095M", -EINVAL },
+	{ "no memmap", "guestmemfs=1G", -EINVAL },
+	{ "junk", "guestmemfs=1Gx memmap=1G$4G", -EINVAL },
+	{ "not there", "xguestmemfs=1G memmap=1G$4G", -ENODEV },
+};
+
+KUNIT_ARRAY_PARAM_DESC(line, lines, name);
+
+static void cmdline_table(struct kunit *test)
+{
+	const struct line *l = test->param_value;
+	const char *why = NULL;
+	u64 base = 0, size = 0;
+
+	KUNIT_EXPECT_EQ(test, l->err, gmfs_find_region(l->cmdline, SZ_2M, &base,
+						       &size, &why));
+	KUNIT_EXPECT_EQ(test, base, l->base);
+	KUNIT_EXPECT_EQ(test, size, l->size);
+	KUNIT_EXPECT_EQ(test, !why, !l->err);
+}
+
+static struct kunit_case cmdline_cases[] = {
+	KUNIT_CASE_PARAM(cmdline_table, line_gen_params),
+	{}
+};
+
+/* --- an image of a few inodes ------------------------------------------------- */
+
+static const struct gmfs_image_region region = { SZ_4G, 16 * SZ_2M, SZ_2M };
+
+static void put(struct gmfs_fdt_writer *w, const char *name, const void *data,
+		size_t len)
+{
+	size_t prop = gmfs_fdt_open_prop(w, name);
+
+	gmfs_fdt_append(w, data, len);
+	gmfs_fdt_close_prop(w, prop);
+}
+
+static void put_cells(struct gmfs_fdt_writer *w, const char *name,
+		      const u32 *cells, u32 nr)
+{
+	size_t prop = gmfs_fdt_open_prop(w, name);
+
+	while (nr--)
+		gmfs_fdt_append_u32(w, *cells++);
+	gmfs_fdt_close_prop(w, prop);
+}
+
+/* The root has "file" and "d"; "d", which is 2, has "hard", the same file 3. */
+static const struct gmfs_image_inode inodes[] = {
+	{ .ino = 1, .mode = S_IFDIR | 0700 },
+	{ .ino = 2, .mode = S_IFDIR | 0755, .uid = 1, .gid = 2 },
+	{ .ino = 3, .mode = S_IFREG | 0644, .size = SZ_16M,
+	  .times = { { -1, 999999999 }, { 2, 3 }, { 4, 5 }, { 6, 7 } } },
+	{ .ino = 4, .mode = S_IFLNK | 0777 },
+	{ .ino = 5, .mode = S_IFCHR | 0600, .major = 1, .minor = 3 },
+};
+
+static size_t write_image(void *buf, size_t max)
+{
+	struct gmfs_fdt_writer w;
+	u32 i;
+
+	gmfs_image_begin(&w, buf, max, &region, 6);
+	put(&w, GMFS_PROP_WRITTEN, "\1\2", 2);
+	for (i = 0; i < ARRAY_SIZE(inodes); i++) {
+		gmfs_image_begin_inode(&w, &inodes[i]);
+		if (inodes[i].ino == 1) {
+			put(&w, GMFS_PROP_NAMES, "file\0d\0l\0c", 11);
+			put_cells(&w, GMFS_PROP_INODES, (u32[]){ 0, 3, 0, 2, 0, 4, 0, 5 }, 8);
+		} else if (inodes[i].ino == 2) {
+			put(&w, GMFS_PROP_NAMES, "hard", 5);
+			put_cells(&w, GMFS_PROP_INODES, (u32[]){ 0, 3 }, 2);
+		} else if (inodes[i].ino == 3) {
+			put_cells(&w, GMFS_PROP_EXTENTS, (u32[]){ 0, 3, 2, 4, 8, 1 }, 6);
+		} else if (inodes[i].ino == 4) {
+			put(&w, GMFS_PROP_TARGET, "file", 5);
+		}
+		gmfs_fdt_end_node(&w);
+	}
+	return gmfs_image_end(&w);
+}
+
+static u8 *make_image(struct kunit *test, size_t *size)
+{
+	u8 *image;
+
+	*size = write_image(NULL, 0);
+	image = kunit_kmalloc(test, *size, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, image);
+	KUNIT_ASSERT_EQ(test, write_image(image, *size), *size);
+	return image;
+}
+
+/* --- trees ------------------------------------------------------------------ */
+
+/* How many tokens there are before the end, or -EINVAL. */
+static int count_tokens(const void *fdt, size_t size)
+{
+	struct gmfs_fdt_reader r;
+	struct gmfs_fdt_token t;
+	int err, nr = 0;
+	u32 pos = 0;
+
+	err = gmfs_fdt_open(&r, fdt, size);
+	while (!err) {
+		err = gmfs_fdt_next(&r, &pos, &t);
+		if (!err && t.kind == GMFS_FDT_END)
+			return nr;
+		nr++;
+	}
+	return err;
+}
+
+static void fdt_truncated(struct kunit *test)
+{
+	size_t size, n;
+	u8 *image = make_image(test, &size), *cut;
+	u32 structs = get_unaligned_be32(image + 36);
+
+	/* Six nodes; six properties of the root, and of its inodes. */
+	KUNIT_EXPECT_EQ(test, count_tokens(image, size), 6 * 2 + 6 + 5 + 5 + 5 + 4 + 4);
+	for (n = 0; n < size; n++) {
+		cut = kunit_kmalloc(test, n, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, cut);
+		memcpy(cut, image, n);
+		KUNIT_EXPECT_EQ(test, count_tokens(cut, n), -EINVAL);
+		kunit_kfree(test, cut);
+	}
+	for (n = 0; n < structs; n++) {
+		put_unaligned_be32(n, image + 36);
+		KUNIT_EXPECT_EQ(test, count_tokens(image, size), -EINVAL);
+	}
+}
+
+static struct kunit_case fdt_cases[] = {
+	KUNIT_CASE(fdt_truncated),
+	{}
+};
+
+/* --- images ----------------------------------------------------------------- */
+
+static void image_round_trip(struct kunit *test)
+{
+	struct gmfs_image_inode i;
+	struct gmfs_image *img = kunit_kzalloc(test, sizeof(*img), GFP_KERNEL);
+	size_t size;
+	u8 *image = make_image(test, &size);
+	u32 pos, n;
+
+	KUNIT_ASSERT_NOT_NULL(test, img);
+	KUNIT_ASSERT_EQ_MSG(test, 0, gmfs_image_check(img, image, size, &region),
+			    "%s", img->why);
+	KUNIT_EXPECT_EQ(test, img->nr_inodes, ARRAY_SIZE(inodes));
+	KUNIT_EXPECT_MEMEQ(test, img->written, "\1\2", 2);
+	pos = gmfs_image_first(img);
+	for (n = 0; n < ARRAY_SIZE(inodes); n++) {
+		KUNIT_ASSERT_EQ(test, gmfs_image_next(img, &pos, &i), 1);
+		KUNIT_EXPECT_EQ(test, i.nr_entries, i.ino == 1 ? 4 : i.ino == 2);
+		KUNIT_EXPECT_EQ(test, i.nr_extents, i.ino == 3 ? 2 : 0);
+		/* All up to and with the size. */
+		KUNIT_EXPECT_MEMEQ(test, &i, &inodes[n],
+				   offsetof(struct gmfs_image_inode, extents));
+	}
+	KUNIT_EXPECT_EQ(test, gmfs_image_next(img, &pos, &i), 0);
+}
+
+/* One cell of a property becomes another value. */
+static const struct corruption {
+	const char *name;
+	u64 ino;	/* 0: the root node */
+	const char *prop;
+	u32 cell, value;
+	int err;
+} corruptions[] = {
+	{ "nothing", 0, GMFS_PROP_INCOMPATIBLE, 1, 0, 0 },
+	{ "version", 0, GMFS_PROP_COMPATIBLE, 0, 0, -EPROTONOSUPPORT },
+	{ "feature", 0, GMFS_PROP_INCOMPATIBLE, 1, 1, -EPROTONOSUPPORT },
+	{ "block size", 0, GMFS_PROP_BLOCK_SIZE, 1, SZ_4K, -ENXIO },
+	{ "next inode", 0, GMFS_PROP_NEXT_INODE, 1, 5, -EINVAL },
+	{ "uid", 2, GMFS_PROP_OWNER, 0, -1, -EINVAL },
+	{ "nsec", 3, GMFS_PROP_TIMES, 5, NSEC_PER_SEC, -EINVAL },
+	{ "extent behind the file's end", 3, GMFS_PROP_EXTENTS, 3, 8, -EINVAL },
+	{ "extents overlap in the file", 3, GMFS_PROP_EXTENTS, 3, 1, -EINVAL },
+	{ "extents overlap in the region", 3, GMFS_PROP_EXTENTS, 4, 4, -EEXIST },
+	{ "extent leaves the region", 3, GMFS_PROP_EXTENTS, 4, 16, -ERANGE },
+	{ "target ends early", 4, GMFS_PROP_TARGET, 0, 0, -EINVAL },
+	{ "name with /", 1, GMFS_PROP_NAMES, 0, 0x66692f65, -EINVAL },
+	{ "unknown inode", 2, GMFS_PROP_INODES, 1, 6, -EINVAL },
+	{ "inode without name", 1, GMFS_PROP_INODES, 7, 4, -EINVAL },
+	{ "directory in itself", 2, GMFS_PROP_INODES, 1, 2, -EINVAL },
+};
+
+KUNIT_ARRAY_PARAM_DESC(corruption, corruptions, name);
+
+/* Where a property's value is. The tree has two levels. */
+static u8 *find_prop(const void *image, size_t size, u64 ino, const char *prop)
+{
+	struct gmfs_fdt_reader r;
+	struct gmfs_fdt_token t;
+	u64 nodes = 0;
+	u32 pos = 0;
+
+	if (gmfs_fdt_open(&r, image, size))
+		return NULL;
+	while (!gmfs_fdt_next(&r, &pos, &t) && t.kind != GMFS_FDT_END) {
+		nodes += t.kind == GMFS_FDT_BEGIN_NODE;
+		if (t.kind == GMFS_FDT_PROP && nodes == ino + 1 &&
+		    !strcmp(t.name, prop))
+			return (u8 *)t.data;
+	}
+	return NULL;
+}
+
+static void image_corrupted(struct kunit *test)
+{
+	struct gmfs_image *img = kunit_kzalloc(test, sizeof(*img), GFP_KERNEL);
+	const struct corruption *c = test->param_value;
+	size_t size;
+	u8 *image = make_image(test, &size), *data;
+
+	KUNIT_ASSERT_NOT_NULL(test, img);
+	data = find_prop(image, size, c->ino, c->prop);
+	KUNIT_ASSERT_NOT_NULL(test, data);
+	put_unaligned_be32(c->value, data + 4 * c->cell);
+	KUNIT_EXPECT_EQ(test, c->err, gmfs_image_check(img, image, size, &region));
+	KUNIT_EXPECT_EQ(test, !img->why[0], !c->err);
+}
+
+static struct kunit_case image_cases[] = {
+	KUNIT_CASE(image_round_trip),
+	KUNIT_CASE_PARAM(image_corrupted, corruption_gen_params),
+	{}
+};
+
+static struct kunit_suite suites[] = {
+	{ .name = "guestmemfs_blocks", .test_cases = blocks_cases },
+	{ .name = "guestmemfs_extents", .test_cases = extents_cases },
+	{ .name = "guestmemfs_cmdline", .test_cases = cmdline_cases },
+	{ .name = "guestmemfs_fdt", .test_cases = fdt_cases },
+	{ .name = "guestmemfs_image", .test_cases = image_cases },
+};
+
+kunit_test_suites(&suites[0], &suites[1], &suites[2], &suites[3], &suites[4]);
+
+MODULE_DESCRIPTION("Tests of guestmemfs");
+MODULE_LICENSE("GPL");

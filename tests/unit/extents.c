@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/errno.h>
+#include <linux/slab.h>
+
+#include "extents.h"
+#include "unit.h"
+
+#define E(...)	(struct gmfs_extent){ __VA_ARGS__ }
+
+/* Exactly the room that callers are told to reserve, so that more is noticed. */
+static void room(struct gmfs_extents *x, u32 more)
+{
+	x->max = 0;
+	if (x->nr + more)
+		expect_eq(gmfs_extents_reserve(x, more), 0);
+	expect_eq(x->max, x->nr + more);
+}
+
+static void insert(struct gmfs_extents *x, struct gmfs_extent e)
+{
+	room(x, 1);
+	gmfs_extents_insert(x, e);
+}
+
+static void expect_extents(const struct gmfs_extents *x,
+			   const struct gmfs_extent *want, u32 nr)
+{
+	u32 i;
+
+	expect_eq(x->nr, nr);
+	for (i = 0; i < nr; i++)
+		expect(!memcmp(&x->e[i], &want[i], sizeof(*want)),
+		       "extent %u is %u,%u,%u", i, x->e[i].at, x->e[i].start,
+		       x->e[i].nr);
+}
+
+static const struct filled {
+	const char *name;
+	struct gmfs_extent add;
+	u32 nr;
+	struct gmfs_extent want[3];
+} inserts[] = {
+	{ "insert before", { 0, 90, 2 }, 3, { { 0, 90, 2 }, { 10, 100, 5 }, { 20, 110, 5 } } },
+	{ "insert after", { 30, 90, 2 }, 3, { { 10, 100, 5 }, { 20, 110, 5 }, { 30, 90, 2 } } },
+	{ "insert between", { 16, 90, 2 }, 3, { { 10, 100, 5 }, { 16, 90, 2 }, { 20, 110, 5 } } },
+	{ "insert joins the one before", { 15, 105, 2 }, 2, { { 10, 100, 7 }, { 20, 110, 5 } } },
+	{ "insert joins the one after", { 18, 108, 2 }, 2, { { 10, 100, 5 }, { 18, 108, 7 } } },
+	{ "insert joins both", { 15, 105, 5 }, 1, { { 10, 100, 15 } } },
+	{ "insert joins the first", { 8, 98, 2 }, 2, { { 8, 98, 7 }, { 20, 110, 5 } } },
+	{ "insert joins the last", { 25, 115, 2 }, 2, { { 10, 100, 5 }, { 20, 110, 7 } } },
+	{ "neighbour in the file alone", { 15, 90, 5 }, 3,
+	  { { 10, 100, 5 }, { 15, 90, 5 }, { 20, 110, 5 } } },
+	{ "neighbour in the region alone", { 16, 105, 2 }, 3,
+	  { { 10, 100, 5 }, { 16, 105, 2 }, { 20, 110, 5 } } },
+};
+
+static void insert_one(const void *arg)
+{
+	const struct filled *f = arg;
+	struct gmfs_extents x = { 0 };
+
+	insert(&x, E(20, 110, 5));
+	insert(&x, E(10, 100, 5));
+	insert(&x, f->add);
+	expect_extents(&x, f->want, f->nr);
+	gmfs_extents_destroy(&x);
+	expect(!x.e && !x.nr && !x.max, "not destroyed");
+}
+
+static const struct cut {
+	const char *name;
+	u32 from, to, blocks;
+	u32 nr;
+	struct gmfs_extent want[3];
+} cuts[] = {
+	{ "cut a hole", 15, 20, 0, 2, { { 10, 100, 5 }, { 20, 200, 5 } } },
+	{ "cut before all", 0, 10, 0, 2, { { 10, 100, 5 }, { 20, 200, 5 } } },
+	{ "cut behind all", 25, U32_MAX, 0, 2, { { 10, 100, 5 }, { 20, 200, 5 } } },
+	{ "cut the middle: split", 11, 13, 2, 3,
+	  { { 10, 100, 1 }, { 13, 103, 2 }, { 20, 200, 5 } } },
+	{ "cut the middle of the last", 22, 23, 1, 3,
+	  { { 10, 100, 5 }, { 20, 200, 2 }, { 23, 203, 2 } } },
+	{ "cut a head", 5, 12, 2, 2, { { 12, 102, 3 }, { 20, 200, 5 } } },
+	{ "cut a tail", 13, 18, 2, 2, { { 10, 100, 3 }, { 20, 200, 5 } } },
+	{ "cut one whole", 10, 15, 5, 1, { { 20, 200, 5 } } },
+	{ "cut across both", 12, 22, 5, 2, { { 10, 100, 2 }, { 22, 202, 3 } } },
+	{ "cut from the end", 21, U32_MAX, 4, 2, { { 10, 100, 5 }, { 20, 200, 1 } } },
+	{ "cut all", 0, U32_MAX, 10, 0, { { 0 } } },
+};
+
+static u32 cut_all(struct gmfs_extents *x, u32 from, u32 to)
+{
+	u32 blocks = 0, last = to;
+	struct gmfs_extent c;
+
+	room(x, 1);
+	while (gmfs_extents_cut(x, from, to, &c)) {
+		expect(c.nr && c.at >= from && c.at + c.nr <= last,
+		       "%u+%u is not the last of %u to %u", c.at, c.nr, from, last);
+		last = c.at;
+		blocks += c.nr;
+	}
+	expect_eq(gmfs_extents_blocks(x, from, to), 0);
+	return blocks;
+}
+
+static void cut(const void *arg)
+{
+	struct gmfs_extents x = { 0 };
+	const struct cut *c = arg;
+
+	insert(&x, E(10, 100, 5));
+	insert(&x, E(20, 200, 5));
+	expect_eq(gmfs_extents_blocks(&x, c->from, c->to), c->blocks);
+	expect_eq(cut_all(&x, c->from, c->to), c->blocks);
+	expect_extents(&x, c->want, c->nr);
+	gmfs_extents_destroy(&x);
+}
+
+static void reserve(const void *arg)
+{
+	struct gmfs_extents x = { 0 };
+	struct gmfs_extent *e;
+	u32 i, moved = 0;
+
+	unit_allocations = 0;
+	expect_eq(gmfs_extents_reserve(&x, 1), -ENOMEM);
+	expect(!x.e && !x.max, "changed on failure");
+	unit_allocations = -1;
+	for (i = 0; i < 10000; i++) {
+		e = x.e;
+		expect_eq(gmfs_extents_reserve(&x, 2), 0);
+		expect(x.max >= x.nr + 2, "%u of %u", x.nr, x.max);
+		moved += x.e != e;
+		gmfs_extents_insert(&x, E(2 * i, 3 * i, 1));
+	}
+	expect(moved < 50, "grown %u times", moved);
+	e = x.e;
+	unit_allocations = 0;
+	expect_eq(gmfs_extents_reserve(&x, x.max), -ENOMEM);
+	expect(x.e == e && x.nr == 10000, "changed on failure");
+	gmfs_extents_destroy(&x);
+}
+
+enum { BLOCKS = 120, HOLE = -1 };
+
+static void same_as_model(const struct gmfs_extents *x, const int *model)
+{
+	u32 at, i, e, nr = 0, from, to;
+
+	for (i = 0; i < x->nr; i++) {
+		expect(x->e[i].nr, "empty extent %u", i);
+		if (!i)
+			continue;
+		e = x->e[i - 1].at + x->e[i - 1].nr;
+		expect(e < x->e[i].at || (e == x->e[i].at &&
+		       x->e[i - 1].start + x->e[i - 1].nr != x->e[i].start),
+		       "extents %u and %u", i - 1, i);
+	}
+	for (at = 0; at < BLOCKS; at++) {
+		i = gmfs_extents_find(x, at);
+		expect(i == x->nr || at < x->e[i].at + x->e[i].nr, "at %u", at);
+		expect(!i || at >= x->e[i - 1].at + x->e[i - 1].nr, "at %u", at);
+		if (model[at] == HOLE)
+			expect(i == x->nr || x->e[i].at > at, "hole %u", at);
+		else
+			expect(i < x->nr && x->e[i].at <= at &&
+			       x->e[i].start + at - x->e[i].at == model[at],
+			       "block %u", at);
+	}
+	from = rnd(BLOCKS);
+	to = from + rnd(BLOCKS - from + 1);
+	for (at = from; at < to; at++)
+		nr += model[at] != HOLE;
+	expect_eq(gmfs_extents_blocks(x, from, to), nr);
+}
+
+static void random_model(const void *arg)
+{
+	u32 step, from, to, i, start, nr, most = 0;
+	struct gmfs_extents x = { 0 };
+	int model[BLOCKS];
+
+	memset(model, HOLE, sizeof(model));
+	for (step = 0; step < 20000; step++) {
+		from = rnd(BLOCKS);
+		to = from + 1 + rnd(min(BLOCKS - from, 1 + rnd(40)));
+		if (rnd(3)) {
+			for (i = from; i < to && model[i] == HOLE; i++)
+				;
+			if (i == from)
+				continue;
+			/* Half of them such that they join their neighbours. */
+			start = rnd(2) ? 1000 + from : rnd(500);
+			insert(&x, E(from, start, i - from));
+			for (; i-- > from;)
+				model[i] = start + i - from;
+		} else {
+			for (i = from, nr = 0; i < to; i++) {
+				nr += model[i] != HOLE;
+				model[i] = HOLE;
+			}
+			expect_eq(cut_all(&x, from, to), nr);
+		}
+		most = max(most, x.nr);
+		same_as_model(&x, model);
+	}
+	expect(most > 20, "at most %u extents", most);
+	gmfs_extents_destroy(&x);
+}
+
+static void fragmented(const void *arg)
+{
+	const u32 nr = 262144;
+	struct gmfs_extents x = { 0 };
+	double start = now_ms();
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		expect_eq(gmfs_extents_reserve(&x, 1), 0);
+		gmfs_extents_insert(&x, E(i, 2 * i, 1));
+	}
+	expect_eq(x.nr, nr);
+	expect_eq(cut_all(&x, 0, U32_MAX), nr);
+	expect_eq(x.nr, 0);
+	gmfs_extents_destroy(&x);
+	expect(now_ms() - start < 10000, "it took %.0f ms", now_ms() - start);
+	unit_info("%u extents filled and cut to nothing in %.0f ms", nr,
+		  now_ms() - start);
+}
+
+void extents_tests(void)
+{
+	run_table("extents", insert_one, inserts);
+	run_table("extents", cut, cuts);
+	unit_run("extents", "reserve", reserve, NULL);
+	unit_run("extents", "random against a model", random_model, NULL);
+	unit_run("extents", "262144 extents cut to nothing", fragmented, NULL);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <guestmemfs/abi.h>
+#include <linux/stat.h>
+#include <libfdt.h>
+
+#include "tree.h"
+#include "unit.h"
+
+const struct gmfs_image_region tree_region = { 4ULL << 30, 64 << 20, 2 << 20 };
+const u8 tree_written[4] = { 0x13, 0x0c, 0x00, 0x80 };
+
+#define TIMES	{ { 1, 2 }, { -3, 999999999 }, { 1LL << 40, 0 }, { 7, 8 } }
+
+/* Directory 9 is the parent of 2; 3 has three names. */
+const struct tree_node tree_nodes[] = {
+	{ .i = { .ino = 1, .mode = S_IFDIR | 0700, .times = TIMES },
+	  .names = { "file", "d", "s", "c", "p", "b", "sock" },
+	  .inodes = { 3, 9, 4, 5, 6, 7, 8 } },
+	{ .i = { .ino = 2, .mode = S_IFDIR | 01777, .uid = 1, .gid = -2, .times = TIMES },
+	  .names = { "hard", "empty" }, .inodes = { 3, 10 } },
+	{ .i = { .ino = 3, .mode = S_IFREG | 0640, .uid = -2, .gid = 5,
+		 .size = 20 << 20, .times = TIMES },
+	  .e = { { 0, 4, 2 }, { 2, 10, 3 }, { 8, 31, 1 } } },
+	{ .i = { .ino = 4, .mode = S_IFLNK | 0777, .target = "../target", .times = TIMES } },
+	{ .i = { .ino = 5, .mode = S_IFCHR | 0600, .major = 1, .minor = 3, .times = TIMES } },
+	{ .i = { .ino = 6, .mode = S_IFIFO | 0600, .times = TIMES } },
+	{ .i = { .ino = 7, .mode = S_IFBLK | 0660, .major = 8, .minor = 1 << 19, .times = TIMES } },
+	{ .i = { .ino = 8, .mode = S_IFSOCK | 07755, .times = TIMES } },
+	{ .i = { .ino = 9, .mode = S_IFDIR | 0755, .times = TIMES },
+	  .names = { "below", "hard2", "far" }, .inodes = { 2, 3, 0xabcdef0123 } },
+	{ .i = { .ino = 10, .mode = S_IFREG | 0644, .times = TIMES } },
+	{ .i = { .ino = 0xabcdef0123, .mode = S_IFREG | 0644, .size = (22 << 20) - 1,
+		 .times = TIMES },
+	  .e = { { 7, 20, 4 } } },
+};
+
+const u32 tree_nr = ARRAY_SIZE(tree_nodes);
+
+static void put_list(struct gmfs_fdt_writer *w, const struct tree_node *n)
+{
+	size_t prop;
+	int i;
+
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_NAMES);
+	for (i = 0; n->names[i]; i++)
+		gmfs_fdt_append(w, n->names[i], strlen(n->names[i]) + 1);
+	gmfs_fdt_close_prop(w, prop);
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_INODES);
+	for (i = 0; n->names[i]; i++)
+		gmfs_fdt_append_u64(w, n->inodes[i]);
+	gmfs_fdt_close_prop(w, prop);
+}
+
+static void put_extents(struct gmfs_fdt_writer *w, const struct gmfs_extent *e)
+{
+	size_t prop = gmfs_fdt_open_prop(w, GMFS_PROP_EXTENTS);
+
+	for (; e->nr; e++) {
+		gmfs_fdt_append_u32(w, e->at);
+		gmfs_fdt_append_u32(w, e->start);
+		gmfs_fdt_append_u32(w, e->nr);
+	}
+	gmfs_fdt_close_prop(w, prop);
+}
+
+size_t tree_write(void *buf, size_t max)
+{
+	const struct tree_node *n;
+	struct gmfs_fdt_writer w;
+	size_t prop;
+
+	gmfs_image_begin(&w, buf, max, &tree_region, 0xabcdef0124);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
+	gmfs_fdt_append(&w, tree_written, sizeof(tree_written));
+	gmfs_fdt_close_prop(&w, prop);
+	for (n = tree_nodes; n < tree_nodes + tree_nr; n++) {
+		gmfs_image_begin_inode(&w, &n->i);
+		if (S_ISDIR(n->i.mode))
+			put_list(&w, n);
+		if (S_ISREG(n->i.mode))
+			put_extents(&w, n->e);
+		if (S_ISLNK(n->i.mode)) {
+			prop = gmfs_fdt_open_prop(&w, GMFS_PROP_TARGET);
+			gmfs_fdt_append(&w, n->i.target, strlen(n->i.target) + 1);
+			gmfs_fdt_close_prop(&w, prop);
+		}
+		gmfs_fdt_end_node(&w);
+	}
+	return gmfs_image_end(&w);
+}
+
+void *tree_image(size_t *size)
+{
+	void *image;
+
+	*size = tree_write(NULL, 0);
+	image = malloc(*size);
+	expect_eq(tree_write(image, *size), *size);
+	return image;
+}
+
+void *structs_last(const void *fdt, u32 nr_structs, size_t *size)
+{
+	u32 head = fdt_off_dt_struct(fdt), nr = fdt_size_dt_strings(fdt);
+	u32 structs = ALIGN(head + nr, 4);
+	u8 *p = malloc(structs + nr_structs);
+
+	memcpy(p, fdt, head);
+	memset(p + head, 0xff, structs - head);
+	memcpy(p + head, fdt + fdt_off_dt_strings(fdt), nr);
+	memcpy(p + structs, fdt + fdt_off_dt_struct(fdt), nr_structs);
+	*size = structs + nr_structs;
+	fdt_set_totalsize(p, *size);
+	fdt_set_off_dt_strings(p, head);
+	fdt_set_off_dt_struct(p, structs);
+	fdt_set_size_dt_struct(p, nr_structs);
+	return p;
+}

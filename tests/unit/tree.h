@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A small filesystem of every type, as an image. */
+#ifndef _UNIT_TREE_H
+#define _UNIT_TREE_H
+
+#include "extents.h"
+#include "image.h"
+
+/**
+ * struct tree_node - an inode and what hangs on its type
+ * @i: as for gmfs_image_begin_inode(), and @i.target
+ * @e: extents, up to one of no blocks
+ * @names: of a directory, up to NULL
+ * @inodes: the names' inode numbers
+ */
+struct tree_node {
+	struct gmfs_image_inode i;
+	struct gmfs_extent e[4];
+	const char *names[8];
+	u64 inodes[8];
+};
+
+extern const struct gmfs_image_region tree_region;	/* 32 blocks */
+extern const struct tree_node tree_nodes[];
+extern const u32 tree_nr;
+extern const u8 tree_written[4];
+
+size_t tree_write(void *buf, size_t max);
+void *tree_image(size_t *size);
+
+/*
+ * The same tree with the structure block last, cut to @nr_structs bytes: then
+ * reading on behind it is reading behind the buffer.
+ */
+void *structs_last(const void *fdt, u32 nr_structs, size_t *size);
+
+#endif

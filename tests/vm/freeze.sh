@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The switch: what a frozen tree refuses, and that thaw gives it all back.
+# lab: memory=4G
+
+active=/sys/kernel/kho/active
+
+stage1() {
+	start
+	same "off" 0 "$(cat $active)"
+	for bad in 2 -1 yes '' 10; do
+		refused "active: '$bad'" "Invalid argument" bash -c "echo '$bad' >$active"
+	done
+	if [[ $kernel = debian-* ]]; then
+		new_log >/dev/null
+		refused "no KHO in this kernel" "not supported" bash -c "echo 1 >$active"
+		logs "which the log explains" "cannot hand over: KHO needs a kernel"
+		same "still off" 0 "$(cat $active)"
+		check "and nothing is frozen" touch $mnt/a
+		return
+	fi
+
+	truncate -s 8M $mnt/a
+	truncate -s 8M $mnt/fresh
+	mkdir $mnt/d
+	ln -s a $mnt/s
+	/job/tests/gmem fill $mnt/a 1
+	before=$(describe $mnt)
+	/job/tests/gmem hold $mnt/a &
+	holder=$!
+	check "freeze" bash -c "echo 1 >$active"
+	same "on" 1 "$(cat $active)"
+	same "on, in the other place" 1 "$(cat /sys/fs/guestmemfs/active)"
+	check "again: nothing happens" bash -c "echo 1 >$active"
+	while read -r text command; do
+		refused "frozen: $text" "Device or resource busy" sh -c "$command"
+	done <<-END
+	create touch $mnt/new
+	mkdir mkdir $mnt/new
+	symlink ln -s x $mnt/new
+	mknod mkfifo $mnt/new
+	link ln $mnt/a $mnt/new
+	unlink rm $mnt/a
+	rmdir rmdir $mnt/d
+	rename mv $mnt/a $mnt/new
+	exchange /job/tests/exchange $mnt/a $mnt/d
+	grow truncate -s 10M $mnt/a
+	shrink truncate -s 1M $mnt/a
+	chmod chmod 777 $mnt/a
+	chown chown 1 $mnt/a
+	touch touch $mnt/a
+	END
+	same "nothing changed" "$before" "$(describe $mnt)"
+	check "reading names goes on" ls -lR $mnt
+	check "writing to written blocks goes on" kill -0 $holder
+	check "image" grep -q . /sys/kernel/debug/kho/out/sub_fdts/guestmemfs
+	check "dtc decodes it" sh -c \
+		"dtc -I dtb -O dts /sys/kernel/debug/kho/out/sub_fdts/guestmemfs >/tmp/dts"
+	check "and it tells of the file" grep -q '"a", \|, "a"' /tmp/dts
+
+	/job/tests/gmem fill $mnt/fresh 1 &
+	waiter=$!
+	sleep 1
+	same "a fault on an unwritten block sleeps" D \
+		"$(awk '{ print $3 }' /proc/$waiter/stat)"
+	/job/tests/gmem fill $mnt/fresh 1 &
+	killed=$!
+	sleep 0.5
+	check "but can be killed" sh -c "kill -9 $killed"
+	wait $killed 2>/dev/null
+	check "thaw" bash -c "echo 0 >$active"
+	same "off again" 0 "$(cat $active)"
+	check "again: nothing happens" bash -c "echo 0 >$active"
+	check "the fault goes on" wait_for $waiter
+	check "changes go on" touch $mnt/new
+	check "the image is withdrawn" \
+		test ! -e /sys/kernel/debug/kho/out/sub_fdts/guestmemfs
+	kill $holder
+
+	for i in $(seq 20); do
+		if ! { echo 1 >$active && echo 0 >$active; }; then
+			report "not ok" "round $i"
+		fi
+	done
+	check "writers and the switch at once" /job/tests/gmem churn $mnt $active
+	check "frozen: umount and mount" bash -c \
+		"echo 1 >$active; umount $mnt && mount -t guestmemfs none $mnt"
+	refused "frozen: it still is" "busy" touch $mnt/later
+	echo 0 >$active
+	rm -r ${mnt:?}/*
+	umount $mnt
+	check "nothing mounted: freeze" bash -c "echo 1 >$active"
+	check "rmmod withdraws" rmmod guestmemfs
+	check "withdrawn" test ! -e /sys/kernel/debug/kho/out/sub_fdts/guestmemfs
+	check "the switch is gone" test ! -e $active
+}
+
+wait_for() {
+	wait "$1"
+}

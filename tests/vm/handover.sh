@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Across three kexecs: everything comes back, with and without active, with and
+# without a mount in between.
+# lab: memory=4G kernels=kho
+
+remember() {
+	describe $mnt >/job/tree
+	sums $mnt >/job/sums
+}
+
+compare() {
+	same "$1: names, numbers, modes, owners, sizes, times, links, free blocks" \
+		"$(cat /job/tree)" "$(describe $mnt)"
+	same "$1: contents" "$(cat /job/sums)" "$(sums $mnt)"
+}
+
+stage1() {
+	start
+	umask 022
+	mkdir -p $mnt/vms/one/two
+	for i in 1 2 3 4 5 6; do
+		truncate -s $((i * 3000000)) $mnt/vms/ram$i
+		/job/tests/gmem fill $mnt/vms/ram$i $i
+	done
+	# Holes in the region, and files in more than one piece.
+	rm $mnt/vms/ram2 $mnt/vms/ram4
+	truncate -s 400M $mnt/vms/one/pieces
+	/job/tests/gmem poke $mnt/vms/one/pieces 300000000 'far out'
+	truncate -s 600M $mnt/vms/untouched
+	touch "$mnt/vms/a name with spaces, ümläuts and "$'\n'" a newline"
+	touch "$mnt/$(printf 'n%.0s' $(seq 255))"
+	ln $mnt/vms/ram1 $mnt/vms/one/two/hard
+	ln -s ../one/two $mnt/vms/sym
+	mkfifo $mnt/fifo
+	mknod $mnt/null c 1 3
+	chmod 2751 $mnt/vms/one
+	chmod 4640 $mnt/vms/ram3
+	chown 1000:2000 $mnt/vms/ram3
+	touch -d '1985-10-26 01:20:00.123456789' $mnt/vms/ram3
+	touch -d '2040-01-01' $mnt/vms/one
+	# A directory that is older than the one it is in.
+	mkdir $mnt/late
+	mv $mnt/vms/one $mnt/late/one
+	truncate -s 4M $mnt/open
+	/job/tests/gmem hold $mnt/open &
+	sleep 0.3
+	rm $mnt/open
+	remember
+	# The file that is open has no name: its blocks are free in the next kernel.
+	sed -i "s/^free [0-9]* /free $(($(stat -f -c %f $mnt) + 2)) /" /job/tree
+	sed -i "s/files [0-9]* /files $(($(stat -f -c %d $mnt) + 1)) /" /job/tree
+	check "publish" bash -c 'echo 1 >/sys/kernel/kho/active'
+	next_stage
+}
+
+stage2() {
+	new_log >/dev/null
+	check "load" load
+	logs "takes over" "took over [0-9]* inodes"
+	check "mount" mount_g
+	compare "after a kexec"
+	check "unwritten blocks are zero" /job/tests/gmem zero $mnt/vms/untouched
+	remember
+	check "the tree is not frozen" touch $mnt/second
+	ino=$(stat -c %i $mnt/second)
+	check "no number is used twice" test \
+		"$(find $mnt -inum "$ino" | wc -l)" = 1
+	check "a new file gets no old data" sh -c \
+		"truncate -s 20M $mnt/second && /job/tests/gmem zero $mnt/second"
+	/job/tests/gmem fill $mnt/second 99
+	refused "the module stays while there are files" "in use" \
+		sh -c "umount $mnt; rmmod guestmemfs"
+	mount_g
+	remember
+	# No active: the reboot notifier publishes.
+	next_stage
+}
+
+stage3() {
+	# No mount here: the image goes on as it is.
+	check "load only" load
+	refused "it must stay" "in use" rmmod guestmemfs
+	next_stage
+}
+
+stage4() {
+	start
+	compare "a kexec without active, and one without a mount"
+	check "publish" bash -c 'echo 1 >/sys/kernel/kho/active'
+	umount $mnt
+	check "withdraw while not mounted" bash -c 'echo 0 >/sys/kernel/kho/active'
+	check "publish while not mounted" bash -c 'echo 1 >/sys/fs/guestmemfs/active'
+	next_stage
+}
+
+stage5() {
+	start
+	compare "published while not mounted"
+	rm -r ${mnt:?}/*
+	umount $mnt
+	check "empty: unload" rmmod guestmemfs
+	start
+	same "what was taken over once does not come back" 0 \
+		"$(find $mnt -mindepth 1 | wc -l)"
+	truncate -s 1G $mnt/all
+	check "nothing of old contents either" /job/tests/gmem zero $mnt/all
+}

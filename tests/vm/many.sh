@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# A thousand files of 1 MiB and a thousand of 1 GiB, in a region of 1002 GiB
+# (memory that nobody touches costs the lab nothing): what publishing and
+# restoring take does not depend on size.
+# lab: memory=1008G append=guestmemfs=1002G,memmap=1002G$4G kernels=kho seconds=300
+
+us() { echo $(($(date +%s%N) / 1000)); }
+
+files() {
+	local t
+	(cd $mnt && seq -f 'file-%g' 1000 | xargs truncate -s "$1")
+	describe $mnt >/job/tree
+	t=$(us)
+	check "publish 1000 files of $1" bash -c 'echo 1 >/sys/kernel/kho/active'
+	echo $(($(us) - t)) >/job/publish
+	wc -c </sys/kernel/debug/kho/out/sub_fdts/guestmemfs >/job/bytes
+	next_stage
+}
+
+restored() {
+	local t
+	check "load" load
+	t=$(us)
+	check "mount" mount_g
+	t=$(($(us) - t))
+	same "1000 files of $1" "$(cat /job/tree)" "$(describe $mnt)"
+	report info "1000 files of $1: published in $(cat /job/publish) us, restored in $t us, image of $(cat /job/bytes) bytes"
+	echo "$(cat /job/publish) $t" >>/job/times
+}
+
+stage1() {
+	start
+	files 1M
+}
+
+stage2() {
+	restored 1M
+	rm -r ${mnt:?}/*
+	files 1G
+}
+
+stage3() {
+	restored 1G
+	# A thousandfold size: within a small factor, whatever the machine does.
+	check "times do not depend on size" awk '
+		{ p[NR] = $1; r[NR] = $2 }
+		END { exit !(p[2] < 8 * p[1] && r[2] < 8 * r[1]) }' /job/times
+}

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Images that must be refused: nothing is touched until -o discard.
+# lab: memory=4G kernels=kho seconds=300
+
+# plant COMMAND...: publish a tree, withdraw it, let COMMAND change the image
+# in /job/planted, hand that over instead, and jump.
+plant() {
+	[[ -e $mnt/keep ]] || truncate -s 4M $mnt/keep
+	/job/tests/gmem fill $mnt/keep 5
+	echo 1 >/sys/kernel/kho/active
+	cp /sys/kernel/debug/kho/out/sub_fdts/guestmemfs /job/planted
+	echo 0 >/sys/kernel/kho/active
+	file=$(dtc -I dtb -O dts /job/planted 2>/dev/null |
+		sed -n '/inode@/h; /extents/ { x; s/.*\(inode@[0-9a-f]*\).*/\1/p; x }' |
+		head -n 1)
+	check "plant: $*" "$@"
+	check "planted" insmod /job/guestmemfs_plant.ko
+	next_stage
+}
+
+# look PATTERN: refused for that reason, and nothing of it lost.
+look() {
+	new_log >/dev/null
+	check "load" load
+	logs "refused: $1" "refused: .*($1)"
+	if mount_g 2>/tmp/err; then
+		report "not ok" "mounted in spite of: $1"
+	else
+		report ok "mount refused"
+	fi
+	same "its reason is in one line of the log" 1 \
+		"$(dmesg | grep -c 'guestmemfs: the last kernel.s image is refused')"
+	refused "rmmod would lose it" "in use" rmmod guestmemfs
+}
+
+discard() {
+	check "discard" mount_g -o discard
+	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	truncate -s 1G $mnt/all
+	check "and clean blocks" /job/tests/gmem zero $mnt/all
+	rm $mnt/all
+}
+
+stage1() {
+	start
+	plant sed -i s/guestmemfs-v1/guestmemfs-v9/ /job/planted
+}
+
+stage2() {
+	look "version is not guestmemfs-v1"
+	discard
+	plant fdtput -t x /job/planted / incompatible-features 0 1
+}
+
+stage3() {
+	look "features this module does not know"
+	discard
+	plant truncate -s -100 /job/planted
+}
+
+stage4() {
+	look "not a whole"
+	discard
+	plant eval 'fdtput -t x /job/planted /$file extents 0 1ff 2'
+}
+
+stage5() {
+	look "leaves the region"
+	# Not discarded: it goes on to the next kernel as it is.
+	next_stage
+}
+
+stage6() {
+	look "leaves the region"
+	discard
+	plant fdtput -t x /job/planted / next-inode 0 1
+}
+
+stage7() {
+	look "out of order"
+	discard
+	plant dd if=/dev/urandom of=/job/planted bs=1k count=3
+}
+
+stage8() {
+	look "not a whole"
+	discard
+	plant eval 'fdtput -t x /job/planted /inode@1 inodes 0 777'
+}
+
+stage9() {
+	look "inode that is not there"
+	discard
+	truncate -s 8M $mnt/keep
+	/job/tests/gmem fill $mnt/keep 8
+	/job/tests/gmem sum $mnt/keep >/job/sum
+	# A good image, but a smaller region; then the right one again.
+	next_stage "" "" "$(sed 's/guestmemfs=1G/guestmemfs=512M/' /proc/cmdline)"
+}
+
+stage10() {
+	look "another region"
+	next_stage "" "" "$(sed 's/guestmemfs=512M/guestmemfs=1G/' /proc/cmdline)"
+}
+
+stage11() {
+	start
+	same "the right region again: nothing was lost" "$(cat /job/sum)" \
+		"$(/job/tests/gmem sum $mnt/keep)"
+}

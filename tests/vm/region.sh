@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Command lines and parameters that are wrong, and the region's seclusion.
+# lab: memory=6G append=memmap=1G$4G
+
+# no_load TEXT PATTERN PARAMETER: loading fails with one line in the log.
+no_load() {
+	new_log >/dev/null
+	if insmod /job/guestmemfs.ko ${3:+"$3"} 2>/dev/null; then
+		report "not ok" "$1: it loaded"
+		rmmod guestmemfs
+		return
+	fi
+	dmesg | tail -n +$(($(cat /tmp/log-seen) + 1)) | grep -a 'guestmemfs: ' |
+		grep -v taint >/tmp/lines
+	same "$1: one line" 1 "$(wc -l </tmp/lines)"
+	logs "$1" "$2"
+}
+
+stage1() {
+	new_log >/dev/null
+	no_load "no region" "no region: boot with guestmemfs=SIZE"
+	no_load "malformed" "is not SIZE@ADDR" region=lots
+	no_load "no address" "is not SIZE@ADDR" region=1G
+	no_load "trailing junk" "is not SIZE@ADDR" region=1G@4Gx
+	no_load "unaligned address" "not aligned" region=512M@0x100001000
+	no_load "unaligned size" "not aligned" region=0x10000001@4G
+	no_load "too small" "too small" region=0@4G
+	no_load "the kernel's memory" "is memory the kernel uses" region=512M@5G
+	no_load "partly the kernel's memory" "is memory the kernel uses" region=2G@4G
+	no_load "no memory at all" "is not memory" region=1G@64G
+	no_load "beyond the machine" "beyond what this machine" region=1G@0xfffffffff0000000
+	no_load "wraps around" "beyond what this machine" region=0xffffffffffe00000@4G
+	check "a good one" load region=1G@4G
+	check "is in /proc/iomem" grep -q '100000000-13fffffff : guestmemfs' /proc/iomem
+	same "PAT entry" "PAT: [mem 0x0000000100000000-0x0000000140000000] write-back" \
+		"$(grep -m1 0x0000000100000000-0x0000000140000000 /sys/kernel/debug/x86/pat_memtype_list)"
+	mount_g
+	truncate -s 64M $mnt/a
+	/job/tests/gmem fill $mnt/a 1
+	check "no other mode for any part" \
+		sh -c "! grep -E '0x00000001[0-3]' /sys/kernel/debug/x86/pat_memtype_list | grep -v write-back"
+	check "no mapping of it stays in the kernel" \
+		sh -c "! grep -E 'phys=0x0*1[0-3][0-9a-f]{7} ' /proc/vmallocinfo"
+	if [[ -e /sys/kernel/debug/page_tables/kernel ]]; then
+		same "no direct map of the region" 0 "$(/job/tests/directmap 0x100000000)"
+		check "where the test would see one" \
+			test "$(/job/tests/directmap 0x140000000)" -gt 0
+	fi
+	check "no page descriptors: /proc/kpageflags" \
+		/job/tests/gmem kpage 0x100000000
+	check "/dev/mem" /job/tests/gmem devmem 0x100000000
+	check "/proc/kcore does not have it" /job/tests/gmem kcore 0x100000000
+	check "process_vm_readv, /proc/PID/mem" /job/tests/gmem spy $mnt/a
+	check "vmsplice, O_DIRECT, userfaultfd" /job/tests/gmem pageless $mnt/a
+	rm $mnt/a
+	umount $mnt
+	rmmod guestmemfs
+
+	# The same by the kernel's command line needs other boots.
+	echo 2 >/job/stage
+	next_cmdline "guestmemfs=2G memmap=1G\$4G"
+}
+
+next_cmdline() {
+	local base
+	base=$(sed 's/memmap=[^ ]*//g; s/guestmemfs=[^ ]*//g' /proc/cmdline)
+	kexec -s -l /job/vmlinuz --initrd=/job/initrd --command-line="$base $1"
+	sync
+	kexec -e
+	sleep 60
+}
+
+stage2() {
+	new_log >/dev/null
+	no_load "guestmemfs= larger than memmap=" "holds guestmemfs="
+	echo 3 >/job/stage
+	next_cmdline "guestmemfs=512M memmap=1G\$0x100100000"
+}
+
+stage3() {
+	new_log >/dev/null
+	no_load "a section shared with the kernel" "multiples of 128 MiB"
+	echo 4 >/job/stage
+	next_cmdline "guestmemfs=512M memmap=1M\$4G memmap=1023M\$0x100100000"
+}
+
+stage4() {
+	check "the memmap= that holds it, aligned up" load
+	check "it begins with the first whole block" \
+		grep -q '100200000-1201fffff : guestmemfs' /proc/iomem
+	mount_g
+	same "blocks" 256 "$(stat -f -c %b $mnt)"
+}
