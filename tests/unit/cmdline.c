@@ -100,7 +100,7 @@ static const struct region {
 	u64 base, size;
 } regions[] = {
 	{ "region=", "1G@4G", 0, 4 * G, G },
-	{ "region= with a newline", "1G@4G\n", 0, 4 * G, G },
+	{ "region= with more", "1G@4G more", -EINVAL },
 	{ "region= in hexadecimal", "0x200000@0x100000000", 0, 4 * G, 2 * M },
 	{ "region= without address", "1G", -EINVAL },
 	{ "region= empty", "", -EINVAL },
