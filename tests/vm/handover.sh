@@ -25,9 +25,9 @@ stage1() {
 	done
 	# Holes in the region, and files in more than one piece.
 	rm $mnt/vms/ram2 $mnt/vms/ram4
-	truncate -s 400M $mnt/vms/one/pieces
+	check "a file of 400M" truncate -s 400M $mnt/vms/one/pieces
 	/job/tests/gmem poke $mnt/vms/one/pieces 300000000 'far out'
-	truncate -s 600M $mnt/vms/untouched
+	check "a file of 500M" truncate -s 500M $mnt/vms/untouched
 	touch "$mnt/vms/a name with spaces, ümläuts and "$'\n'" a newline"
 	touch "$mnt/$(printf 'n%.0s' $(seq 255))"
 	ln $mnt/vms/ram1 $mnt/vms/one/two/hard

@@ -112,7 +112,7 @@ describe() {
 
 # Contents of every file, by mapping it.
 sums() {
-	(cd "$1" && find . -type f | sort | while read -r f; do
+	(cd "$1" && find . -type f -print0 | sort -z | while IFS= read -r -d '' f; do
 		echo "$f $(/job/tests/gmem sum "$f")"
 	done)
 }
