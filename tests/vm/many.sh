@@ -3,7 +3,7 @@
 # A thousand files of 1 MiB and a thousand of 1 GiB, in a region of 1002 GiB
 # (memory that nobody touches costs the lab nothing): what publishing and
 # restoring take does not depend on size.
-# lab: memory=1008G append=guestmemfs=1002G,memmap=1002G$4G kernels=kho seconds=300
+# lab: memory=1008G append=guestmemfs=1002G,memmap=1002G$4G kernels=kho seconds=400
 
 us() { echo $(($(date +%s%N) / 1000)); }
 
@@ -46,4 +46,30 @@ stage3() {
 	check "times do not depend on size" awk '
 		{ p[NR] = $1; r[NR] = $2 }
 		END { exit !(p[2] < 8 * p[1] && r[2] < 8 * r[1]) }' /job/times
+	rm -r ${mnt:?}/*
+
+	# An image beyond what the page allocator gives in one piece.
+	long=$(printf 'n%.0s' $(seq 230))
+	(cd $mnt && seq -f "$long-%g" 14000 | xargs touch)
+	truncate -s 8M $mnt/ram
+	/job/tests/gmem fill $mnt/ram 4
+	/job/tests/gmem sum $mnt/ram >/job/sum
+	describe $mnt | md5sum >/job/tree
+	check "publish a large image" bash -c 'echo 1 >/sys/kernel/kho/active'
+	check "of which the subtree is but the head" test \
+		"$(wc -c </sys/kernel/debug/kho/out/sub_fdts/guestmemfs)" -lt 4096
+	check "withdraw" bash -c 'echo 0 >/sys/kernel/kho/active'
+	next_stage
+}
+
+stage4() {
+	start
+	same "14001 files" "$(cat /job/tree)" "$(describe $mnt | md5sum)"
+	same "contents" "$(cat /job/sum)" "$(/job/tests/gmem sum $mnt/ram)"
+	rm -r ${mnt:?}/*
+	umount $mnt
+	check "unload" rmmod guestmemfs
+	check "load: it is not taken twice" load
+	mount_g
+	same "nothing" 0 "$(find $mnt -mindepth 1 | wc -l)"
 }

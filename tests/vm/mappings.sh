@@ -48,6 +48,14 @@ stage1() {
 	check "1 GiB again, aligned to a PUD: 1 fault" \
 		gmem faults $mnt/big 0x40000000 2
 	report info "PUD-aligned: $(gmem faults $mnt/big 0x40000000 2)"
+	if [[ $kernel = debian-6.12 ]]; then
+		thp=/sys/kernel/mm/transparent_hugepage/enabled
+		was=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
+		echo never >$thp
+		check "THP off: 6.12 maps pages of 4 KiB" bash -c \
+			"! /job/tests/gmem faults $mnt/big 0x40000000 10000"
+		echo "$was" >$thp
+	fi
 	check "not aligned to a block: it works all the same" \
 		gmem unaligned $mnt/big
 	rm $mnt/big
