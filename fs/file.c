@@ -96,7 +96,11 @@ static int shrink(struct inode *inode, loff_t size)
 	if (err)
 		return err;
 	i_size_write(inode, size);
-	unmap_mapping_range(inode->i_mapping, round_up(size, PAGE_SIZE), 0, 1);
+	/*
+	 * From a PUD boundary, and what is before EOF comes back by faults: 6.12
+	 * cannot split a PUD entry without mmap_lock (zap_pud_range()).
+	 */
+	unmap_mapping_range(inode->i_mapping, round_down(size, PUD_SIZE), 0, 1);
 	/* A later grow must find zeroes in the rest of the last block. */
 	if (!IS_ALIGNED(size, GMFS_BLOCK_SIZE)) {
 		err = zero_tail(inode, size, GMFS_BLOCK_SIZE);

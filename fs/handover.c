@@ -629,6 +629,7 @@ static int take_over(void)
 		return set_empty_image();
 	if (err == -EIO) {
 		refuse_image("KHO's record of it makes no sense");
+		set_image(NULL, 0, true);	/* the contents are still there */
 		return 0;
 	}
 	if (err) {
@@ -659,15 +660,13 @@ int gmfs_handover_init(void)
 
 	down_write(&gmfs.change);
 	err = gmfs_active_init(&active_ops);
-	if (!err) {
-		err = take_over();
-		up_write(&gmfs.change);
-		if (err)
-			gmfs_active_exit();
-	} else {
-		up_write(&gmfs.change);
-	}
 	if (!err)
+		err = take_over();
+	up_write(&gmfs.change);
+	/* Outside: it waits for writers to the switch, and they for the lock. */
+	if (err)
+		gmfs_active_exit();
+	else
 		register_reboot_notifier(&reboot_notifier);
 	return err;
 }

@@ -86,7 +86,8 @@ struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
 	}
 	inode->i_ino = ino;
 	inode->i_mode = mode;
-	inode->i_flags |= S_NOATIME;
+	/* A device node or fifo changes neither when it is used. */
+	inode->i_flags |= S_NOATIME | S_NOCMTIME;
 	switch (mode & S_IFMT) {
 	case S_IFREG:
 		inode->i_op = &gmfs_file_inode_operations;
@@ -227,8 +228,11 @@ static int gmfs_symlink(struct mnt_idmap *idmap, struct inode *dir,
 
 static int gmfs_link(struct dentry *old, struct inode *dir, struct dentry *new)
 {
-	int err = gmfs_change_begin();
+	int err;
 
+	if (d_inode(old)->i_nlink >= GMFS_MAX_LINKS)
+		return -EMLINK;
+	err = gmfs_change_begin();
 	if (err)
 		return err;
 	err = simple_link(old, dir, new);

@@ -16,6 +16,7 @@
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
 #include <linux/bitmap.h>
+#include <linux/cc_platform.h>
 #include <linux/file.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
@@ -112,6 +113,11 @@ static int check_range(u64 base, u64 size)
 	u64 end;
 	s64 memory;
 
+	/* User mappings would be encrypted, and those that zero would not. */
+	if (cc_platform_has(CC_ATTR_MEM_ENCRYPT)) {
+		pr_err("memory encryption (SME, SEV, TDX) is on: boot with mem_encrypt=off\n");
+		return -EOPNOTSUPP;
+	}
 	if (check_add_overflow(base, size, &end) || end >> MAX_PHYSMEM_BITS ||
 	    size >> GMFS_BLOCK_SHIFT >= U32_MAX) {
 		pr_err("region 0x%llx@0x%llx reaches beyond what this machine can address\n",
@@ -175,7 +181,8 @@ static int set_cache_mode(u64 base, u64 size)
  *
  * Context: may sleep.
  * Return: 0; -EINVAL if the range is malformed; -EBUSY if the kernel or somebody
- * else uses it; -ENXIO if it is no memory; -ENOMEM.
+ * else uses it; -ENXIO if it is no memory; -EOPNOTSUPP if memory is encrypted;
+ * -ENOMEM.
  */
 int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
 {

@@ -63,7 +63,7 @@ static bool kernel_has_kho_dir(void)
  * @ops: what it does; must stay
  *
  * Context: may sleep.
- * Return: 0, or -ENOMEM.
+ * Return: 0, or -ENOMEM, and gmfs_active_exit() must follow.
  */
 int gmfs_active_init(const struct gmfs_active_ops *ops)
 {
@@ -76,15 +76,14 @@ int gmfs_active_init(const struct gmfs_active_ops *ops)
 		return 0;
 	}
 	kho_dir = add_dir("kho", kernel_kobj);
-	if (!kho_dir) {
-		kobject_put(fs_dir);
-		return -ENOMEM;
-	}
-	return 0;
+	return kho_dir ? 0 : -ENOMEM;
 }
 
+/* Waits for whoever is writing to the switch. */
 void gmfs_active_exit(void)
 {
+	kobject_del(kho_dir);
 	kobject_put(kho_dir);
+	kobject_del(fs_dir);
 	kobject_put(fs_dir);
 }

@@ -17,8 +17,6 @@
 
 #include <guestmemfs/abi.h>
 #include <linux/io.h>
-#include <linux/kexec_handover.h>
-#include <linux/kho/abi/kexec_handover.h>
 #include <linux/mm.h>
 #include <linux/unaligned.h>
 #include <linux/vmalloc.h>
@@ -26,6 +24,8 @@
 #include "kho.h"
 
 #if GMFS_HAVE_KHO
+#include <linux/kexec_handover.h>
+#include <linux/kho/abi/kexec_handover.h>
 
 #define MAX_CONTIGUOUS	((size_t)PAGE_SIZE << MAX_PAGE_ORDER)
 #define MAX_IMAGE	((size_t)1 << 30)

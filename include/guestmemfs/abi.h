@@ -67,8 +67,12 @@
 
 #define GMFS_ROOT_INO			1
 
-/* An image of more inodes, or of a longer name or target, is refused. */
+/*
+ * An image of more inodes, or of a longer name or target, is refused. The limit
+ * of links is the writer's alone: with it no image comes near 1 GiB.
+ */
 #define GMFS_MAX_INODES			65536
+#define GMFS_MAX_LINKS			32
 #define GMFS_MAX_NAME			255
 #define GMFS_MAX_TARGET			4095
 

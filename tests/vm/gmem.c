@@ -174,6 +174,8 @@ static int cmd_eof(char **a)
 	char *p = map(fd, end + 4 * MIB, 0, 2 * MIB);
 
 	signal(SIGBUS, on_signal);
+	if (lseek(fd, 0, SEEK_END) != (off_t)len)
+		return fprintf(stderr, "gmem: SEEK_END is elsewhere\n"), 1;
 	if (len && touch_signal(p + end - 1))
 		return fprintf(stderr, "gmem: SIGBUS before EOF\n"), 1;
 	if (touch_signal(p + end) != SIGBUS)
@@ -203,6 +205,26 @@ static int cmd_shrink(char **a)
 	for (i = 0; i < len; i++)
 		if (p[i] != (i < size ? 0x5a : 0))
 			return fprintf(stderr, "gmem: %zu is %#x\n", i, p[i]), 1;
+	return 0;
+}
+
+/* halve FILE: 1 GiB, all of it written, mapped by a PUD; then truncated. */
+static int cmd_halve(char **a)
+{
+	int fd = open_file(a[0]);
+	char *p = map(fd, GIB, 0, GIB);
+
+	signal(SIGBUS, on_signal);
+	p[0] = 1;
+	p[GIB / 2 - 1] = 2;
+	if (ftruncate(fd, GIB / 2))
+		die("ftruncate");
+	if (p[0] != 1 || p[GIB / 2 - 1] != 2)
+		return fprintf(stderr, "gmem: contents\n"), 1;
+	if (touch_signal(p + GIB / 2) != SIGBUS)
+		return fprintf(stderr, "gmem: no SIGBUS after EOF\n"), 1;
+	if (ftruncate(fd, GIB) || p[GIB / 2] || p[GIB - 1])
+		return fprintf(stderr, "gmem: not zero after growing\n"), 1;
 	return 0;
 }
 
@@ -425,18 +447,20 @@ static int cmd_parts(char **a)
 	return 0;
 }
 
-/* kpage ADDRESS: no page descriptor stands for it. */
+/*
+ * kpage ADDRESS: /proc/kpageflags says of it what it says of the PCI hole, which
+ * surely has no page descriptors (KPF_NOPAGE, or 0 on newer kernels).
+ */
 static int cmd_kpage(char **a)
 {
 	off_t pfn = strtoull(a[0], NULL, 0) >> 12;
 	int fd = open("/proc/kpageflags", O_RDONLY);
-	uint64_t flags;
+	uint64_t flags, hole;
 
-	if (fd < 0)
-		return errno != ENOENT;
-	if (pread(fd, &flags, 8, pfn * 8) != 8)
-		return 0;
-	return flags && !(flags >> 20 & 1);	/* KPF_NOPAGE */
+	if (fd < 0 || pread(fd, &flags, 8, pfn * 8) != 8 ||
+	    pread(fd, &hole, 8, (0xe0000000 >> 12) * 8) != 8)
+		die("/proc/kpageflags");
+	return flags != hole || (hole && hole != 1 << 20);
 }
 
 /* kcore ADDRESS: no segment of /proc/kcore holds it. */
@@ -490,6 +514,7 @@ static int cmd_pageless(char **a)
 static void churn(const char *dir, int seed)
 {
 	char a[256], b[256];
+	volatile char *p;
 	int fd;
 
 	snprintf(a, sizeof(a), "%s/a%d", dir, seed);
@@ -498,8 +523,11 @@ static void churn(const char *dir, int seed)
 	for (;;) {
 		fd = open(a, O_RDWR | O_CREAT, 0600);
 		if (fd >= 0) {
-			if (!ftruncate(fd, 4 * MIB))
-				*(volatile char *)map(fd, 4 * MIB, 0, 2 * MIB) = 1;
+			if (!ftruncate(fd, 4 * MIB)) {
+				p = map(fd, 4 * MIB, 0, 2 * MIB);
+				*p = 1;
+				munmap((char *)p, 4 * MIB);
+			}
 			close(fd);
 		}
 		rename(a, b);
@@ -527,13 +555,15 @@ static int cmd_churn(char **a)
 		bad |= pwrite(fd, "0", 1, 0) != 1;
 	}
 	for (i = 0; i < 3; i++) {
+		if (waitpid(child[i], NULL, WNOHANG))
+			bad = fprintf(stderr, "gmem: a writer died\n");
 		kill(child[i], SIGKILL);
 		waitpid(child[i], NULL, 0);
 	}
 	return bad;
 }
 
-/* race FILE SECONDS: two mappers against truncate; whatever is read is sane. */
+/* race FILE SECONDS: two mappers against truncate; SIGBUS is all they may meet. */
 static int cmd_race(char **a)
 {
 	int fd = open_file(a[0]), seconds = atoi(a[1]), i, status, bad = 0;
@@ -573,7 +603,7 @@ static const struct {
 	{ "zero", 1, cmd_zero },	{ "poke", 3, cmd_poke },
 	{ "peek", 3, cmd_peek },	{ "eof", 1, cmd_eof },
 	{ "shrink", 2, cmd_shrink },	{ "faults", 3, cmd_faults },
-	{ "touch", 1, cmd_touch },
+	{ "touch", 1, cmd_touch },	{ "halve", 1, cmd_halve },
 	{ "unaligned", 1, cmd_unaligned }, { "spy", 1, cmd_spy },		{ "devmem", 1, cmd_devmem },
 	{ "hold", 1, cmd_hold },	{ "private", 1, cmd_private },
 	{ "race", 2, cmd_race },		{ "parts", 1, cmd_parts },

@@ -18,6 +18,9 @@ compare() {
 stage1() {
 	start
 	umask 022
+	truncate -s 1G $mnt/earlier
+	/job/tests/gmem fill $mnt/earlier 42
+	rm $mnt/earlier
 	mkdir -p $mnt/vms/one/two
 	for i in 1 2 3 4 5 6; do
 		truncate -s $((i * 3000000)) $mnt/vms/ram$i
@@ -25,9 +28,10 @@ stage1() {
 	done
 	# Holes in the region, and files in more than one piece.
 	rm $mnt/vms/ram2 $mnt/vms/ram4
-	check "a file of 400M" truncate -s 400M $mnt/vms/one/pieces
-	/job/tests/gmem poke $mnt/vms/one/pieces 300000000 'far out'
 	check "a file of 500M" truncate -s 500M $mnt/vms/untouched
+	check "a file of all that is left but 14 blocks, in pieces" \
+		truncate -s $((($(stat -f -c %f $mnt) - 14) * 2))M $mnt/vms/one/pieces
+	/job/tests/gmem poke $mnt/vms/one/pieces 300000000 'far out'
 	touch "$mnt/vms/a name with spaces, ümläuts and "$'\n'" a newline"
 	touch "$mnt/$(printf 'n%.0s' $(seq 255))"
 	ln $mnt/vms/ram1 $mnt/vms/one/two/hard
@@ -51,6 +55,9 @@ stage1() {
 	sed -i "s/^free [0-9]* /free $(($(stat -f -c %f $mnt) + 2)) /" /job/tree
 	sed -i "s/files [0-9]* /files $(($(stat -f -c %d $mnt) + 1)) /" /job/tree
 	check "publish" bash -c 'echo 1 >/sys/kernel/kho/active'
+	check "there is a file of several extents" bash -c \
+		"dtc -q -I dtb -O dts /sys/kernel/debug/kho/out/sub_fdts/guestmemfs |
+		grep -qE 'extents = <(0x[0-9a-f]+ ){6,}'"
 	next_stage
 }
 

@@ -123,7 +123,7 @@ check_kmemleak() {
 	echo scan >/sys/kernel/debug/kmemleak
 	sleep 6
 	echo scan >/sys/kernel/debug/kmemleak
-	if grep -q gmfs /sys/kernel/debug/kmemleak; then
+	if grep -qE 'gmfs|\[guestmemfs\]' /sys/kernel/debug/kmemleak; then
 		report "not ok" "kmemleak"
 		cat /sys/kernel/debug/kmemleak
 	else

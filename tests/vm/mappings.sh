@@ -48,6 +48,7 @@ stage1() {
 	check "1 GiB again, aligned to a PUD: 1 fault" \
 		gmem faults $mnt/big 0x40000000 2
 	report info "PUD-aligned: $(gmem faults $mnt/big 0x40000000 2)"
+	check "truncate what a PUD maps" gmem halve $mnt/big
 	if [[ $kernel = debian-6.12 ]]; then
 		thp=/sys/kernel/mm/transparent_hugepage/enabled
 		was=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
