@@ -265,7 +265,7 @@ static int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 	/* Copy on write needs pages, and these blocks have none. */
 	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE)
 		return -EINVAL;
-	/* VM_HUGEPAGE: 6.12 asks the THP setting even for pfns. */
+	/* VM_HUGEPAGE: 6.12, before 6.12.115, asks the THP setting even for pfns. */
 	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP | VM_DONTEXPAND |
 			  VM_HUGEPAGE);
 	vma->vm_ops = &gmfs_vm_operations;

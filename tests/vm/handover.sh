@@ -57,7 +57,7 @@ stage1() {
 	check "publish" bash -c 'echo 1 >/sys/kernel/kho/active'
 	check "there is a file of several extents" bash -c \
 		"dtc -q -I dtb -O dts /sys/kernel/debug/kho/out/sub_fdts/guestmemfs |
-		grep -qE 'extents = <(0x[0-9a-f]+ ){6,}'"
+		grep -qE 'extents = <(0x[0-9a-f]+ ){5,}'"
 	next_stage
 }
 
