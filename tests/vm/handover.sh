@@ -28,6 +28,10 @@ stage1() {
 	done
 	# Holes in the region, and files in more than one piece.
 	rm $mnt/vms/ram2 $mnt/vms/ram4
+	for i in $(seq 40); do
+		truncate -s 1 $mnt/vms/small$i
+	done
+	rm $mnt/vms/small*[13579]
 	check "a file of 500M" truncate -s 500M $mnt/vms/untouched
 	check "a file of all that is left but 14 blocks, in pieces" \
 		truncate -s $((($(stat -f -c %f $mnt) - 14) * 2))M $mnt/vms/one/pieces
