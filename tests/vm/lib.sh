@@ -97,6 +97,7 @@ next_stage() {
 		return
 	fi
 	sync
+	echo "=== kexec" >/dev/ttyS0
 	kexec -e
 	sleep 60
 	report "not ok" "kexec -e"
