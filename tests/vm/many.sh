@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# A thousand files of 1 MiB and a thousand of 1 GiB, in a region of 1002 GiB
+# A thousand files of 1 MiB and a thousand of 1 GiB, in a region of 1001 GiB
 # (memory that nobody touches costs the lab nothing): what publishing and
 # restoring take does not depend on size.
-# lab: memory=1008G append=guestmemfs=1002G,memmap=1002G$4G kernels=kho seconds=400
+# lab: memory=1008G append=guestmemfs=1001G,memmap=1001G$4G kernels=kho seconds=400
 
 us() { echo $(($(date +%s%N) / 1000)); }
 
