@@ -9,7 +9,7 @@
  * x86 PAT maps a pfn that is not RAM uncached unless the memtype of its range is
  * known (arch/x86/mm/pat/memtype.c, lookup_memtype()). memremap() enters it as
  * write-back; iounmap() would take the entry away again, vunmap() removes the
- * mapping alone. So one entry stays, and no kernel mapping.
+ * mapping alone. So an entry for each GiB stays, and no kernel mapping.
  *
  * Afterwards the kernel maps a block only while it zeroes it.
  */
@@ -21,6 +21,7 @@
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -159,15 +160,22 @@ static int check_range(u64 base, u64 size)
 	return 0;
 }
 
+/* In steps, as KASAN needs an eighth of what is mapped for its shadow. */
 static int set_cache_mode(u64 base, u64 size)
 {
-	void *map = memremap(base, size, MEMREMAP_WB);
+	u64 at, step;
+	void *map;
 
-	if (!map) {
-		pr_err("cannot map region 0x%llx@0x%llx write-back\n", size, base);
-		return -ENOMEM;
+	for (at = base; at < base + size; at += step) {
+		step = min_t(u64, base + size - at, SZ_1G);
+		map = memremap(at, step, MEMREMAP_WB);
+		if (!map) {
+			pr_err("cannot map region 0x%llx@0x%llx write-back\n",
+			       size, base);
+			return -ENOMEM;
+		}
+		vunmap(map);
 	}
-	vunmap(map);
 	return 0;
 }
 

@@ -54,7 +54,7 @@ stage1() {
 		was=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
 		echo never >$thp
 		check "THP off makes no difference" \
-			gmem faults $mnt/big 0x40000000 2
+			gmem faults $mnt/big 0x40000000 512
 		echo "$was" >$thp
 	fi
 	check "not aligned to a block: it works all the same" \
