@@ -9,7 +9,9 @@
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/version.h>
+#include <linux/workqueue.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #include <linux/pfn_t.h>
@@ -87,6 +89,34 @@ static inline void gmfs_kill_litter_super(struct super_block *sb)
 	kill_anon_super(sb);
 #else
 	kill_litter_super(sb);
+#endif
+}
+
+/* 6.17 renamed what ->fileattr_get and ->fileattr_set are about. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define gmfs_fileattr		file_kattr
+#else
+#define gmfs_fileattr		fileattr
+#endif
+
+/* 6.18 renamed system_unbound_wq. */
+static inline struct workqueue_struct *gmfs_unbound_wq(void)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+	return system_dfl_wq;
+#else
+	return system_unbound_wq;
+#endif
+}
+
+/* 7.0 took the mm, always current's, from mm_get_unmapped_area(). */
+static inline unsigned long gmfs_get_area(struct file *file, unsigned long len,
+					  unsigned long flags)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0)
+	return mm_get_unmapped_area(file, 0, len, 0, flags);
+#else
+	return mm_get_unmapped_area(current->mm, file, 0, len, 0, flags);
 #endif
 }
 

@@ -1,24 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: files and their mappings
+ * DOC: files and their blocks
  *
  * A file's size decides its blocks: truncate allocates all that a larger size
  * needs, or fails and changes nothing, so that a guest never meets SIGBUS for
- * lack of memory. A block is zeroed when it is first touched, not before.
+ * lack of memory. fallocate() does the same for a range, zeroes it on all CPUs,
+ * and punches holes; a hole gets a block when it is touched.
  *
- * A shared mapping has no pages. The fault handler enters pfns, the largest of
- * PUD, PMD and PTE that is aligned in the file, in memory and in the VMA, lies
- * wholly before the end of the page that holds EOF and is wholly written. If a
- * block must be allocated or zeroed first, the handler waits while the tree is
- * frozen; mapping a block that is written goes on.
+ * Holes are whole blocks. What a punched range has of a block is zeroed.
  *
- * mm->mmap_lock or the VMA's lock, then gmfs.change, then the mapping's
- * invalidate_lock; Documentation/locking.rst has the whole order.
+ * inode lock, then gmfs.change, then the mapping's invalidate_lock;
+ * Documentation/locking.rst has the whole order.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
+#include <linux/capability.h>
+#include <linux/falloc.h>
+#include <linux/fiemap.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "guestmemfs.h"
 
@@ -27,30 +30,24 @@ static u32 blocks_for(loff_t size)
 	return DIV_ROUND_UP_ULL(size, GMFS_BLOCK_SIZE);
 }
 
-/* The region's block that holds a page of the file; false if it is a hole. */
-static bool find_block(struct inode *inode, pgoff_t pgoff, u32 *block,
-		       u32 *contiguous)
+/**
+ * gmfs_file_find_block - where a block of a file is
+ * @inode: a regular file
+ * @at: block of the file
+ * @contiguous: how many blocks from there on are one run; set on success
+ *
+ * Context: the mapping's invalidate_lock is held.
+ * Return: the region's block, or GMFS_HOLE.
+ */
+u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous)
 {
 	struct gmfs_extents *x = &gmfs_i(inode)->extents;
-	u32 at = pgoff / GMFS_BLOCK_PAGES;
 	u32 i = gmfs_extents_find(x, at);
 
 	if (i == x->nr || x->e[i].at > at)
-		return false;
-	*block = x->e[i].start + (at - x->e[i].at);
+		return GMFS_HOLE;
 	*contiguous = x->e[i].nr - (at - x->e[i].at);
-	return true;
-}
-
-/* Zero what a page's block holds after @from, if anybody can have seen it. */
-static int zero_tail(struct inode *inode, loff_t from, u32 to)
-{
-	u32 block, contiguous;
-
-	if (!find_block(inode, from >> PAGE_SHIFT, &block, &contiguous) ||
-	    !gmfs_region_is_written(&gmfs.region, block, 1))
-		return 0;
-	return gmfs_region_zero(&gmfs.region, block, from % GMFS_BLOCK_SIZE, to);
+	return x->e[i].start + (at - x->e[i].at);
 }
 
 static void count_blocks(struct inode *inode)
@@ -60,56 +57,107 @@ static void count_blocks(struct inode *inode)
 	inode->i_blocks = nr << (GMFS_BLOCK_SHIFT - 9);
 }
 
-static int grow(struct inode *inode, loff_t old, loff_t size)
+/* Zero [from, to) of a file, all in one block, if anybody can have seen it. */
+static int zero_part(struct inode *inode, loff_t from, loff_t to)
 {
-	u32 have = blocks_for(old), want;
-	int err;
+	u32 at = from >> GMFS_BLOCK_SHIFT, block, contiguous;
+	loff_t base = (loff_t)at << GMFS_BLOCK_SHIFT;
 
-	if (size > gmfs.region.size)
-		return -ENOSPC;
-	want = blocks_for(size);
-	/* What was written through a mapping after EOF in EOF's page. */
-	if (!IS_ALIGNED(old, PAGE_SIZE)) {
-		u32 end = PAGE_ALIGN(old) % GMFS_BLOCK_SIZE;
-
-		err = zero_tail(inode, old, end ?: GMFS_BLOCK_SIZE);
-		if (err)
-			return err;
-	}
-	if (want > have) {
-		err = gmfs_region_alloc(&gmfs.region, &gmfs_i(inode)->extents,
-					have, want - have);
-		if (err)
-			return err;
-	}
-	i_size_write(inode, size);
-	return 0;
+	block = gmfs_file_find_block(inode, at, &contiguous);
+	if (from >= to || block == GMFS_HOLE ||
+	    !gmfs_region_is_written(&gmfs.region, block, 1))
+		return 0;
+	return gmfs_region_zero(&gmfs.region, block, from - base, to - base);
 }
 
-static int shrink(struct inode *inode, loff_t size)
+/*
+ * Nobody maps [from, to) any more. From a PUD boundary to one, and what is
+ * outside comes back by faults: 6.12 cannot split a PUD entry without mmap_lock
+ * (zap_pud_range()). Pages that a private mapping has written stay outside.
+ */
+static void unmap(struct inode *inode, loff_t from, loff_t to)
 {
-	struct gmfs_extents *x = &gmfs_i(inode)->extents;
+	loff_t start = round_down(from, PUD_SIZE);
+
+	unmap_mapping_range(inode->i_mapping, start,
+			    round_up(to, PUD_SIZE) - start, 0);
+}
+
+/**
+ * gmfs_file_fill - allocate what a range of a file lacks
+ * @inode: a regular file
+ * @from: first byte
+ * @to: byte after the last
+ *
+ * Context: inside gmfs_change_begin(), with the mapping's invalidate_lock held
+ * for writing; may sleep.
+ * Return: 0; -ENOSPC or -ENOMEM with nothing changed.
+ */
+int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to)
+{
+	int err;
+
+	if (to > gmfs.region.size)
+		return -ENOSPC;
+	err = gmfs_region_alloc(&gmfs.region, &gmfs_i(inode)->extents,
+				from >> GMFS_BLOCK_SHIFT, blocks_for(to));
+	count_blocks(inode);
+	return err;
+}
+
+/**
+ * gmfs_file_extend - make a file larger, without giving it blocks
+ * @inode: a regular file
+ * @size: the new size in bytes, no smaller than the old one
+ *
+ * Context: as gmfs_file_fill(), and with the inode's lock held.
+ * Return: 0, or -ENOMEM with nothing changed.
+ */
+int gmfs_file_extend(struct inode *inode, loff_t size)
+{
 	loff_t old = i_size_read(inode);
 	int err;
 
+	/* What was written through a mapping after EOF in EOF's page. */
+	err = zero_part(inode, old, PAGE_ALIGN(old));
+	if (!err)
+		i_size_write(inode, size);
+	return err;
+}
+
+static int grow(struct inode *inode, loff_t old, loff_t size)
+{
+	int err;
+
+	if (blocks_for(size) > blocks_for(old) || size > gmfs.region.size) {
+		err = gmfs_file_fill(inode, round_up(old, GMFS_BLOCK_SIZE), size);
+		if (err)
+			return err;
+	}
+	return gmfs_file_extend(inode, size);
+}
+
+static int shrink(struct inode *inode, loff_t old, loff_t size)
+{
+	struct gmfs_extents *x = &gmfs_i(inode)->extents;
+	int err;
+
+	if (size == old && !gmfs_extents_blocks(x, blocks_for(size), U32_MAX))
+		return 0;
 	err = gmfs_extents_reserve(x, 1);
 	if (err)
 		return err;
 	i_size_write(inode, size);
-	/*
-	 * From a PUD boundary, and what is before EOF comes back by faults: 6.12
-	 * cannot split a PUD entry without mmap_lock (zap_pud_range()).
-	 */
-	unmap_mapping_range(inode->i_mapping, round_down(size, PUD_SIZE), 0, 1);
+	unmap(inode, size, gmfs.region.size);
 	/* A later grow must find zeroes in the rest of the last block. */
-	if (!IS_ALIGNED(size, GMFS_BLOCK_SIZE)) {
-		err = zero_tail(inode, size, GMFS_BLOCK_SIZE);
-		if (err) {
-			i_size_write(inode, old);
-			return err;
-		}
+	err = zero_part(inode, size, round_up(size, GMFS_BLOCK_SIZE));
+	if (err) {
+		i_size_write(inode, old);
+		return err;
 	}
+	truncate_pagecache(inode, size);
 	gmfs_region_free(&gmfs.region, x, blocks_for(size), U32_MAX);
+	count_blocks(inode);
 	return 0;
 }
 
@@ -127,154 +175,330 @@ int gmfs_file_resize(struct inode *inode, loff_t size)
 	int err;
 
 	filemap_invalidate_lock(inode->i_mapping);
-	err = size > old ? grow(inode, old, size) : shrink(inode, size);
-	if (!err)
-		count_blocks(inode);
+	err = size > old ? grow(inode, old, size) : shrink(inode, old, size);
 	filemap_invalidate_unlock(inode->i_mapping);
 	return err;
 }
 
-/*
- * Enter pfns for the fault if the blocks are there and written, and @order fits.
- * Returns 0 if a block must be made ready first.
+/* --- zeroing ahead --------------------------------------------------------- */
+
+/**
+ * struct prepare - zeroing a range of a file on several CPUs
+ * @inode: the file
+ * @next: block of the file that the next worker takes
+ * @to: block after the last
+ * @stop: whoever waits for it was killed
  */
-static vm_fault_t map_written(struct vm_fault *vmf, unsigned int order)
-{
-	struct inode *inode = file_inode(vmf->vma->vm_file);
-	unsigned long nr_pages = 1UL << order;
-	unsigned long below = (vmf->address >> PAGE_SHIFT) & (nr_pages - 1);
-	pgoff_t pgoff = vmf->pgoff - below, end;
-	u32 block, contiguous, nr_blocks;
-	unsigned long pfn;
+struct prepare {
+	struct inode *inode;
+	atomic_t next;
+	u32 to;
+	bool stop;
+};
 
-	end = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
-	if (vmf->pgoff >= end)
-		return VM_FAULT_SIGBUS;
-	if (!IS_ALIGNED(pgoff, nr_pages) || pgoff + nr_pages > end)
-		return VM_FAULT_FALLBACK;
-	if (!find_block(inode, pgoff, &block, &contiguous))
-		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
-	pfn = PHYS_PFN(gmfs.region.base) + (unsigned long)block * GMFS_BLOCK_PAGES +
-	      pgoff % GMFS_BLOCK_PAGES;
-	nr_blocks = DIV_ROUND_UP(nr_pages, GMFS_BLOCK_PAGES);
-	if (!IS_ALIGNED(pfn, nr_pages) || contiguous < nr_blocks)
-		return VM_FAULT_FALLBACK;
-	if (!gmfs_region_is_written(&gmfs.region, block, nr_blocks))
-		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
+struct prepare_work {
+	struct work_struct work;
+	struct prepare *p;
+};
 
-	if (order == PUD_ORDER)
-		return gmfs_insert_pud(vmf, pfn);
-	if (order == PMD_ORDER)
-		return gmfs_insert_pmd(vmf, pfn);
-	return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
-}
-
-/* Allocate the block that a fault is about, unless it is there. */
-static int fill_hole(struct inode *inode, pgoff_t pgoff)
+/* One block; it may be gone, or the tree frozen: then it waits to be touched. */
+static bool prepare_block(struct inode *inode, u32 at)
 {
 	u32 block, contiguous;
-	int err = 0;
-
-	filemap_invalidate_lock(inode->i_mapping);
-	if (pgoff < DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE) &&
-	    !find_block(inode, pgoff, &block, &contiguous)) {
-		err = gmfs_region_alloc(&gmfs.region, &gmfs_i(inode)->extents,
-					pgoff / GMFS_BLOCK_PAGES, 1);
-		count_blocks(inode);
-	}
-	filemap_invalidate_unlock(inode->i_mapping);
-	return err;
-}
-
-/*
- * Make the block that a fault is about ready, then map it. A truncate may come
- * in between; then map_written() finds nothing and the access is tried again.
- */
-static int make_ready(struct vm_fault *vmf, unsigned int order, vm_fault_t *ret)
-{
-	struct inode *inode = file_inode(vmf->vma->vm_file);
-	u32 block, contiguous;
-	int err = 0;
-
-	filemap_invalidate_lock_shared(inode->i_mapping);
-	if (!find_block(inode, vmf->pgoff, &block, &contiguous)) {
-		filemap_invalidate_unlock_shared(inode->i_mapping);
-		err = fill_hole(inode, vmf->pgoff);
-		if (err)
-			return err;
-		filemap_invalidate_lock_shared(inode->i_mapping);
-	}
-	if (find_block(inode, vmf->pgoff, &block, &contiguous))
-		err = gmfs_region_write_in(&gmfs.region, block);
-	if (!err)
-		*ret = map_written(vmf, order) ?: VM_FAULT_NOPAGE;
-	filemap_invalidate_unlock_shared(inode->i_mapping);
-	return err;
-}
-
-static vm_fault_t map_unwritten(struct vm_fault *vmf, unsigned int order)
-{
-	struct inode *inode = file_inode(vmf->vma->vm_file);
-	vm_fault_t ret;
 	int err;
 
-	/* Only a signal that kills ends the wait: nobody sees the SIGBUS. */
-	if (gmfs_change_begin_wait())
-		return VM_FAULT_SIGBUS;
-	err = make_ready(vmf, order, &ret);
-	gmfs_change_end();
-	if (!err)
-		return ret;
-	pr_warn_ratelimited("cannot fill a hole of inode %llu, or zero its block: %pe\n",
-			    (u64)inode->i_ino, ERR_PTR(err));
-	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-}
-
-static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
-{
-	struct vm_area_struct *vma = vmf->vma;
-	struct inode *inode = file_inode(vma->vm_file);
-	unsigned long size = PAGE_SIZE << order;
-	unsigned long addr = ALIGN_DOWN(vmf->address, size);
-	vm_fault_t ret;
-
-	if (order != 0 && order != PMD_ORDER && order != PUD_ORDER)
-		return VM_FAULT_FALLBACK;
-	if (addr < vma->vm_start || vma->vm_end - addr < size)
-		return VM_FAULT_FALLBACK;
+	err = gmfs_change_begin();
+	if (err)
+		return false;
 	filemap_invalidate_lock_shared(inode->i_mapping);
-	ret = map_written(vmf, order);
+	block = gmfs_file_find_block(inode, at, &contiguous);
+	if (block != GMFS_HOLE)
+		err = gmfs_region_write_in(&gmfs.region, block);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
-	if (!ret)
-		ret = map_unwritten(vmf, order);
-	return ret;
+	gmfs_change_end();
+	return !err;
 }
 
-static vm_fault_t gmfs_fault(struct vm_fault *vmf)
+static void prepare(struct prepare *p)
 {
-	return gmfs_huge_fault(vmf, 0);
+	u32 at;
+
+	while (!READ_ONCE(p->stop)) {
+		at = atomic_fetch_inc(&p->next);
+		if (at >= p->to)
+			return;
+		if (!prepare_block(p->inode, at) || fatal_signal_pending(current))
+			WRITE_ONCE(p->stop, true);
+		cond_resched();
+	}
 }
 
-static const struct vm_operations_struct gmfs_vm_operations = {
-	.fault		= gmfs_fault,
-	.huge_fault	= gmfs_huge_fault,
+static void prepare_worker(struct work_struct *work)
+{
+	prepare(container_of(work, struct prepare_work, work)->p);
+}
+
+/* Zero what is unwritten of a range, this task and helpers on the other CPUs. */
+static void prepare_range(struct inode *inode, u32 from, u32 to)
+{
+	struct prepare p = { .inode = inode, .to = to };
+	u32 nr = min(num_online_cpus(), to - from) - 1, i;
+	struct prepare_work *w;
+
+	atomic_set(&p.next, from);
+	/* Without memory for helpers it is done all the same. */
+	w = kcalloc(nr, sizeof(*w), GFP_KERNEL | __GFP_NOWARN);
+	for (i = 0; w && i < nr; i++) {
+		w[i].p = &p;
+		INIT_WORK(&w[i].work, prepare_worker);
+		queue_work(gmfs_unbound_wq(), &w[i].work);
+	}
+	prepare(&p);
+	for (i = 0; w && i < nr; i++)
+		flush_work(&w[i].work);
+	kfree(w);
+}
+
+/* --- fallocate ------------------------------------------------------------- */
+
+/*
+ * Make [from, to) read as zeroes but for the whole blocks in it, which nobody
+ * maps any more. Those are [*first, *last), if any.
+ */
+static int clear_edges(struct inode *inode, loff_t from, loff_t to, u32 *first,
+		       u32 *last)
+{
+	int err;
+
+	*first = blocks_for(from);
+	*last = to >> GMFS_BLOCK_SHIFT;
+	unmap(inode, from, to);
+	if (*first > *last) {
+		err = zero_part(inode, from, to);
+	} else {
+		err = zero_part(inode, from, round_up(from, GMFS_BLOCK_SIZE));
+		if (!err)
+			err = zero_part(inode, round_down(to, GMFS_BLOCK_SIZE), to);
+	}
+	truncate_pagecache_range(inode, from, to - 1);
+	return err;
+}
+
+static int punch_hole(struct inode *inode, loff_t from, loff_t to)
+{
+	struct gmfs_extents *x = &gmfs_i(inode)->extents;
+	u32 first, last;
+	int err;
+
+	to = min_t(loff_t, to, gmfs.region.size);
+	/* There is nothing after EOF, so EOF's block goes as a whole. */
+	if (to >= i_size_read(inode))
+		to = round_up(to, GMFS_BLOCK_SIZE);
+	if (from >= to)
+		return 0;
+	err = gmfs_extents_reserve(x, 1);
+	if (!err)
+		err = clear_edges(inode, from, to, &first, &last);
+	if (!err && first < last)
+		gmfs_region_free(&gmfs.region, x, first, last);
+	count_blocks(inode);
+	return err;
+}
+
+static int zero_range(struct inode *inode, loff_t from, loff_t to)
+{
+	u32 first, last;
+	int err;
+
+	err = gmfs_file_fill(inode, from, to);
+	if (!err)
+		err = clear_edges(inode, from, to, &first, &last);
+	if (!err && first < last)
+		gmfs_region_forget(&gmfs.region, &gmfs_i(inode)->extents, first,
+				   last);
+	return err;
+}
+
+static int change_range(struct inode *inode, int mode, loff_t from, loff_t to)
+{
+	bool extend = !(mode & FALLOC_FL_KEEP_SIZE) && to > i_size_read(inode);
+	int err;
+
+	if (extend) {
+		err = inode_newsize_ok(inode, to);
+		if (err)
+			return err;
+	}
+	filemap_invalidate_lock(inode->i_mapping);
+	if (mode & FALLOC_FL_PUNCH_HOLE)
+		err = punch_hole(inode, from, to);
+	else if (mode & FALLOC_FL_ZERO_RANGE)
+		err = zero_range(inode, from, to);
+	else
+		err = gmfs_file_fill(inode, from, to);
+	if (!err && extend)
+		err = gmfs_file_extend(inode, to);
+	filemap_invalidate_unlock(inode->i_mapping);
+	return err;
+}
+
+/**
+ * gmfs_fallocate - allocate, punch or zero a range of a file
+ * @file: the file
+ * @mode: 0, FALLOC_FL_PUNCH_HOLE or FALLOC_FL_ZERO_RANGE, and
+ *	FALLOC_FL_KEEP_SIZE
+ * @offset: first byte
+ * @len: number of bytes
+ *
+ * Return: 0; -ENOSPC with nothing changed; -EBUSY while the tree is frozen;
+ * -EOPNOTSUPP for another mode; -EFBIG beyond RLIMIT_FSIZE; -ENOMEM.
+ */
+long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE |
+		     FALLOC_FL_ZERO_RANGE))
+		return -EOPNOTSUPP;
+	inode_lock(inode);
+	err = file_remove_privs(file);
+	if (!err)
+		err = gmfs_change_begin();
+	if (!err) {
+		err = change_range(inode, mode, offset, offset + len);
+		if (!err)
+			gmfs_inode_touch(inode);
+		gmfs_change_end();
+	}
+	inode_unlock(inode);
+	if (!err && !(mode & ~FALLOC_FL_KEEP_SIZE))
+		prepare_range(inode, offset >> GMFS_BLOCK_SHIFT,
+			      blocks_for(offset + len));
+	return err;
+}
+
+/* --- where data is --------------------------------------------------------- */
+
+/**
+ * struct run - blocks of a file that are alike
+ * @block: the region's first block, or GMFS_HOLE
+ * @nr: how many
+ * @written: they hold data
+ * @last: no block of the file comes after them
+ */
+struct run {
+	u32 block;
+	u32 nr;
+	bool written;
+	bool last;
 };
 
-static int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
+static struct run run_at(struct inode *inode, u32 at)
 {
-	/* Copy on write needs pages, and these blocks have none. */
-	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE)
-		return -EINVAL;
-	/* VM_HUGEPAGE: 6.12, before 6.12.115, asks the THP setting even for pfns. */
-	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP | VM_DONTEXPAND |
-			  VM_HUGEPAGE);
-	vma->vm_ops = &gmfs_vm_operations;
-	return 0;
+	struct gmfs_extents *x = &gmfs_i(inode)->extents;
+	unsigned long *written = gmfs.region.written;
+	struct run run = { .block = GMFS_HOLE, .last = true };
+	u32 i, end;
+
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	i = gmfs_extents_find(x, at);
+	if (i == x->nr) {
+		run.nr = U32_MAX - at;
+	} else if (x->e[i].at > at) {
+		run.nr = x->e[i].at - at;
+		run.last = false;
+	} else {
+		run.block = gmfs_file_find_block(inode, at, &run.nr);
+		run.written = test_bit(run.block, written);
+		end = run.block + run.nr;
+		run.nr = (run.written ? find_next_zero_bit(written, end, run.block) :
+			  find_next_bit(written, end, run.block)) - run.block;
+		run.last = i + 1 == x->nr && run.block + run.nr == end;
+	}
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	return run;
 }
 
-const struct file_operations gmfs_file_operations = {
-	.mmap			= gmfs_mmap,
-	.get_unmapped_area	= thp_get_unmapped_area,
-	.llseek			= generic_file_llseek,
-	.fsync			= noop_fsync,
-};
+static loff_t seek(struct inode *inode, loff_t offset, bool data)
+{
+	loff_t size = i_size_read(inode), found;
+	struct run run;
+	u32 at;
+
+	if (offset < 0 || offset >= size)
+		return -ENXIO;
+	for (at = offset >> GMFS_BLOCK_SHIFT; at < blocks_for(size); at += run.nr) {
+		run = run_at(inode, at);
+		if (run.written == data) {
+			found = (loff_t)at << GMFS_BLOCK_SHIFT;
+			return max(offset, found);
+		}
+	}
+	return data ? -ENXIO : size;
+}
+
+/**
+ * gmfs_llseek - lseek(), SEEK_DATA and SEEK_HOLE too
+ * @file: the file
+ * @offset: bytes
+ * @whence: from where
+ *
+ * What has not been written is a hole, whether it has blocks or not.
+ *
+ * Return: the new position; -ENXIO if there is no data, or beyond EOF; -EINVAL.
+ */
+loff_t gmfs_llseek(struct file *file, loff_t offset, int whence)
+{
+	struct inode *inode = file_inode(file);
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return generic_file_llseek(file, offset, whence);
+	inode_lock_shared(inode);
+	offset = seek(inode, offset, whence == SEEK_DATA);
+	inode_unlock_shared(inode);
+	return offset < 0 ? offset : vfs_setpos(file, offset, MAX_LFS_FILESIZE);
+}
+
+/**
+ * gmfs_fiemap - list a file's extents
+ * @inode: a regular file
+ * @info: where to
+ * @start: first byte
+ * @len: number of bytes
+ *
+ * Physical addresses are for CAP_SYS_ADMIN, as in /proc/PID/pagemap.
+ *
+ * Return: 0; -EBADR for a flag; what copying to user space returned.
+ */
+int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
+		u64 len)
+{
+	bool tell = capable(CAP_SYS_ADMIN);
+	struct run run;
+	u64 phys;
+	u32 flags, at, to;
+	int err;
+
+	err = fiemap_prep(inode, info, start, &len, 0);
+	if (err)
+		return err;
+	to = min_t(u64, DIV_ROUND_UP_ULL(start + len, GMFS_BLOCK_SIZE), U32_MAX);
+	for (at = start >> GMFS_BLOCK_SHIFT; at < to; at += run.nr) {
+		run = run_at(inode, at);
+		if (run.block == GMFS_HOLE)
+			continue;
+		phys = gmfs.region.base + ((u64)run.block << GMFS_BLOCK_SHIFT);
+		flags = run.last ? FIEMAP_EXTENT_LAST : 0;
+		if (!run.written)
+			flags |= FIEMAP_EXTENT_UNWRITTEN;
+		if (!tell)
+			flags |= FIEMAP_EXTENT_UNKNOWN;
+		err = fiemap_fill_next_extent(info, (u64)at << GMFS_BLOCK_SHIFT,
+					      tell ? phys : 0,
+					      (u64)run.nr << GMFS_BLOCK_SHIFT, flags);
+		if (err || run.last)
+			break;
+	}
+	return min(err, 0);
+}

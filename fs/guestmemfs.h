@@ -11,12 +11,14 @@
 #include "blocks.h"
 #include "compat.h"
 #include "extents.h"
+#include "../kho/xattrs.h"
 
 #define GMFS_MAGIC		0x676d6673	/* "gmfs" */
 #define GMFS_BLOCK_SHIFT	PMD_SHIFT
 #define GMFS_BLOCK_SIZE		PMD_SIZE
 #define GMFS_BLOCK_PAGES	(PMD_SIZE / PAGE_SIZE)
 #define GMFS_NR_ZERO_LOCKS	16
+#define GMFS_HOLE		U32_MAX		/* no block of the region */
 
 /**
  * struct gmfs_region - the window of memory that files are made of
@@ -29,6 +31,7 @@
  *	owner's; set under a lock of @zeroing, cleared under @lock when a block
  *	gets free, read without a lock
  * @zeroing: hashed by block: one task zeroes it, the others wait
+ * @scrub: blocks are zeroed when they get free
  */
 struct gmfs_region {
 	phys_addr_t base;
@@ -38,6 +41,29 @@ struct gmfs_region {
 	struct gmfs_blocks blocks;
 	unsigned long *written;
 	struct mutex zeroing[GMFS_NR_ZERO_LOCKS];
+	bool scrub;
+};
+
+/**
+ * struct gmfs_options - how the tree is mounted
+ * @given: which of the options somebody named, by bit
+ * @uid: owner of the root directory
+ * @gid: group of the root directory
+ * @mode: permissions of the root directory
+ * @nr_inodes: no more of them are created
+ * @huge: largest order that a shared mapping gets: PUD_ORDER, PMD_ORDER or 0
+ * @scrub: blocks are zeroed when they get free
+ * @fileio: read() and write() work
+ */
+struct gmfs_options {
+	unsigned int given;
+	kuid_t uid;
+	kgid_t gid;
+	umode_t mode;
+	unsigned int nr_inodes;
+	unsigned int huge;
+	bool scrub;
+	bool fileio;
 };
 
 /**
@@ -48,6 +74,7 @@ struct gmfs_region {
  * @frozen: no changes until thaw; written under @change
  * @thawed: woken when @frozen is cleared
  * @sb: the tree while it is mounted; written under @change
+ * @options: how it is mounted; written with its s_umount held for writing
  * @image: the tree while it is not mounted, or one that was refused; for
  *	kvfree(), protected by @change
  * @image_size: bytes at @image
@@ -63,6 +90,7 @@ struct gmfs {
 	bool frozen;
 	wait_queue_head_t thawed;
 	struct super_block *sb;
+	struct gmfs_options options;
 	void *image;
 	size_t image_size;
 	const char *refused;
@@ -77,11 +105,17 @@ struct gmfs {
  * @vfs: the VFS's part
  * @extents: regular files: where the blocks are; written with the mapping's
  *	invalidate_lock held for writing, read with it held for reading
+ * @users: regular files: shared mappings that may write and writers, or, below
+ *	zero, private mappings; see fs/mmap.c
+ * @xattrs: extended attributes, packed as in an image; protected by a lock of
+ *	xattr.c
  * @btime: when it was created
  */
 struct gmfs_inode {
 	struct inode vfs;
 	struct gmfs_extents extents;
+	atomic_t users;
+	struct gmfs_xattrs xattrs;
 	struct timespec64 btime;
 };
 
@@ -97,12 +131,17 @@ extern struct gmfs gmfs;
 ssize_t gmfs_read_file(const char *path, char *buf, size_t size);
 int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size);
 void gmfs_region_release(struct gmfs_region *r);
-int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 at,
-		      u32 nr);
+
+/* In space.c */
+int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
+		      u32 to);
 void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 		      u32 to);
+void gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
+			u32 from, u32 to);
 bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr);
 int gmfs_region_write_in(struct gmfs_region *r, u32 block);
+void *gmfs_region_map(struct gmfs_region *r, u32 block, u32 from, u32 len);
 int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to);
 
 /* In handover.c */
@@ -127,9 +166,40 @@ struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
 struct inode *gmfs_inode_new(struct super_block *sb, struct inode *dir,
 			     umode_t mode, dev_t dev);
 void gmfs_inode_evict(struct inode *inode);
+void gmfs_inode_touch(struct inode *inode);
+void gmfs_inode_set_flags(struct inode *inode, u32 flags);
+u32 gmfs_inode_flags(struct inode *inode);
+
+/* In xattr.c */
+extern const struct xattr_handler * const gmfs_xattr_handlers[];
+ssize_t gmfs_listxattr(struct dentry *dentry, char *list, size_t size);
+int gmfs_xattr_init_security(struct inode *inode, struct inode *dir,
+			     const struct qstr *name);
 
 /* In file.c */
-extern const struct file_operations gmfs_file_operations;
+u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous);
+int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to);
+int gmfs_file_extend(struct inode *inode, loff_t size);
 int gmfs_file_resize(struct inode *inode, loff_t size);
+long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len);
+loff_t gmfs_llseek(struct file *file, loff_t offset, int whence);
+int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
+		u64 len);
+
+/* In mmap.c */
+extern const struct address_space_operations gmfs_address_space_operations;
+int gmfs_file_begin_write(struct inode *inode);
+void gmfs_file_end_write(struct inode *inode);
+int gmfs_mmap(struct file *file, struct vm_area_struct *vma);
+unsigned long gmfs_get_unmapped_area(struct file *file, unsigned long addr,
+				     unsigned long len, unsigned long pgoff,
+				     unsigned long flags);
+
+/* In fileio.c */
+ssize_t gmfs_read_iter(struct kiocb *iocb, struct iov_iter *to);
+ssize_t gmfs_write_iter(struct kiocb *iocb, struct iov_iter *from);
+ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
+			     struct file *file_out, loff_t pos_out, size_t len,
+			     unsigned int flags);
 
 #endif /* _GUESTMEMFS_H */

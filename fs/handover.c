@@ -151,6 +151,9 @@ static void put_inode(struct gmfs_fdt_writer *w, struct inode *inode)
 			[GMFS_BTIME] = image_time(gmfs_i(inode)->btime),
 		},
 		.size = i_size_read(inode),
+		.flags = gmfs_inode_flags(inode),
+		.xattrs = gmfs_i(inode)->xattrs.data,
+		.xattrs_size = gmfs_i(inode)->xattrs.size,
 	};
 	size_t prop;
 
@@ -290,6 +293,14 @@ static int build_inode(struct super_block *sb, const struct gmfs_image_inode *i,
 	inode_set_mtime_to_ts(inode, inode_time(&i->times[GMFS_MTIME]));
 	inode_set_ctime_to_ts(inode, inode_time(&i->times[GMFS_CTIME]));
 	gmfs_i(inode)->btime = inode_time(&i->times[GMFS_BTIME]);
+	gmfs_inode_set_flags(inode, i->flags);
+	if (i->xattrs_size) {
+		gmfs_i(inode)->xattrs.data = kvmemdup(i->xattrs, i->xattrs_size,
+						      GFP_KERNEL);
+		if (!gmfs_i(inode)->xattrs.data)
+			return -ENOMEM;
+		gmfs_i(inode)->xattrs.size = i->xattrs_size;
+	}
 	i_size_write(inode, i->size);
 	if (S_ISLNK(i->mode)) {
 		inode->i_link = kstrdup(i->target, GFP_KERNEL_ACCOUNT);

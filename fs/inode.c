@@ -9,6 +9,8 @@
  * Access times are not kept: reading must not change what was published.
  */
 #include <guestmemfs/abi.h>
+#include <linux/fs.h>
+#include <linux/fileattr.h>	/* wants fs.h first */
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
@@ -27,7 +29,7 @@ static int gmfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	err = gmfs_change_begin();
 	if (err)
 		return err;
-	if (attr->ia_valid & ATTR_SIZE && attr->ia_size != i_size_read(inode))
+	if (attr->ia_valid & ATTR_SIZE)
 		err = gmfs_file_resize(inode, attr->ia_size);
 	if (!err)
 		setattr_copy(idmap, inode, attr);
@@ -40,6 +42,7 @@ static int gmfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 {
 	struct inode *inode = d_inode(path->dentry);
 
+	generic_fill_statx_attr(inode, stat);
 	generic_fillattr(idmap, request_mask, inode, stat);
 	stat->btime = gmfs_i(inode)->btime;
 	stat->result_mask |= STATX_BTIME;
@@ -47,15 +50,116 @@ static int gmfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 	return 0;
 }
 
+/* Of the flags of chattr(1) those that the VFS itself obeys. */
+static const struct {
+	u32 image;
+	unsigned int fs, vfs;
+} flag_bits[] = {
+	{ GMFS_FLAG_IMMUTABLE,	FS_IMMUTABLE_FL,	S_IMMUTABLE },
+	{ GMFS_FLAG_APPEND,	FS_APPEND_FL,		S_APPEND },
+};
+
+/**
+ * gmfs_inode_flags - an inode's flags as an image has them
+ * @inode: the inode
+ *
+ * Return: GMFS_FLAG_IMMUTABLE and the others.
+ */
+u32 gmfs_inode_flags(struct inode *inode)
+{
+	u32 flags = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(flag_bits); i++)
+		if (inode->i_flags & flag_bits[i].vfs)
+			flags |= flag_bits[i].image;
+	return flags;
+}
+
+/**
+ * gmfs_inode_set_flags - set them
+ * @inode: the inode, which nobody else knows yet, or locked
+ * @flags: as gmfs_inode_flags() returns them
+ */
+void gmfs_inode_set_flags(struct inode *inode, u32 flags)
+{
+	unsigned int vfs = 0, mask = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(flag_bits); i++) {
+		mask |= flag_bits[i].vfs;
+		if (flags & flag_bits[i].image)
+			vfs |= flag_bits[i].vfs;
+	}
+	inode_set_flags(inode, vfs, mask);
+}
+
+static int gmfs_fileattr_get(struct dentry *dentry, struct gmfs_fileattr *fa)
+{
+	unsigned int flags = 0, i;
+
+	for (i = 0; i < ARRAY_SIZE(flag_bits); i++)
+		if (d_inode(dentry)->i_flags & flag_bits[i].vfs)
+			flags |= flag_bits[i].fs;
+	fileattr_fill_flags(fa, flags);
+	return 0;
+}
+
+static int gmfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
+			     struct gmfs_fileattr *fa)
+{
+	struct inode *inode = d_inode(dentry);
+	unsigned int known = 0, i;
+	u32 flags = 0;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(flag_bits); i++) {
+		known |= flag_bits[i].fs;
+		if (fa->flags & flag_bits[i].fs)
+			flags |= flag_bits[i].image;
+	}
+	if (fileattr_has_fsx(fa) || fa->flags & ~known)
+		return -EOPNOTSUPP;
+	err = gmfs_change_begin();
+	if (err)
+		return err;
+	gmfs_inode_set_flags(inode, flags);
+	inode_set_ctime_current(inode);
+	gmfs_change_end();
+	return 0;
+}
+
 static const struct inode_operations gmfs_file_inode_operations = {
 	.setattr	= gmfs_setattr,
 	.getattr	= gmfs_getattr,
+	.listxattr	= gmfs_listxattr,
+	.fileattr_get	= gmfs_fileattr_get,
+	.fileattr_set	= gmfs_fileattr_set,
+	.fiemap		= gmfs_fiemap,
+};
+
+static const struct inode_operations gmfs_special_inode_operations = {
+	.setattr	= gmfs_setattr,
+	.getattr	= gmfs_getattr,
+	.listxattr	= gmfs_listxattr,
 };
 
 static const struct inode_operations gmfs_symlink_inode_operations = {
 	.get_link	= simple_get_link,
 	.setattr	= gmfs_setattr,
 	.getattr	= gmfs_getattr,
+	.listxattr	= gmfs_listxattr,
+};
+
+static const struct file_operations gmfs_file_operations = {
+	.mmap			= gmfs_mmap,
+	.get_unmapped_area	= gmfs_get_unmapped_area,
+	.llseek			= gmfs_llseek,
+	.fallocate		= gmfs_fallocate,
+	.read_iter		= gmfs_read_iter,
+	.write_iter		= gmfs_write_iter,
+	.copy_file_range	= gmfs_copy_file_range,
+	.splice_read		= copy_splice_read,
+	.splice_write		= iter_file_splice_write,
+	.fsync			= noop_fsync,
 };
 
 /**
@@ -92,6 +196,8 @@ struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
 	case S_IFREG:
 		inode->i_op = &gmfs_file_inode_operations;
 		inode->i_fop = &gmfs_file_operations;
+		inode->i_mapping->a_ops = &gmfs_address_space_operations;
+		mapping_set_large_folios(inode->i_mapping);
 		break;
 	case S_IFDIR:
 		inode->i_op = &gmfs_dir_inode_operations;
@@ -102,7 +208,7 @@ struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
 		inode->i_op = &gmfs_symlink_inode_operations;
 		break;
 	default:
-		inode->i_op = &gmfs_file_inode_operations;
+		inode->i_op = &gmfs_special_inode_operations;
 		init_special_inode(inode, mode, dev);
 	}
 	xa_store(&gmfs.inodes, ino, inode, GFP_KERNEL);	/* reserved */
@@ -133,6 +239,12 @@ struct inode *gmfs_inode_new(struct super_block *sb, struct inode *dir,
 
 	if (IS_ERR(inode))
 		return inode;
+	/* An image may bring more of them than a mount wants: those stay. */
+	if (atomic_read(&gmfs.nr_inodes) > READ_ONCE(gmfs.options.nr_inodes)) {
+		clear_nlink(inode);
+		iput(inode);
+		return ERR_PTR(-ENOSPC);
+	}
 	inode_init_owner(&nop_mnt_idmap, inode, dir, mode);
 	gmfs_i(inode)->btime = simple_inode_init_ts(inode);
 	return inode;
@@ -154,14 +266,21 @@ void gmfs_inode_evict(struct inode *inode)
 	if (!inode->i_nlink)
 		gmfs_region_free(&gmfs.region, &gi->extents, 0, U32_MAX);
 	gmfs_extents_destroy(&gi->extents);
+	gmfs_xattrs_destroy(&gi->xattrs);
 	/* Only if it is this one: two that fail to attach may share a number. */
 	xa_cmpxchg(&gmfs.inodes, inode->i_ino, inode, NULL, 0);
 	atomic_dec(&gmfs.nr_inodes);
 }
 
-static void touch(struct inode *dir)
+/**
+ * gmfs_inode_touch - an inode's contents change now
+ * @inode: the inode
+ *
+ * Context: inside gmfs_change_begin(), with the inode's lock held.
+ */
+void gmfs_inode_touch(struct inode *inode)
 {
-	inode_set_mtime_to_ts(dir, inode_set_ctime_current(dir));
+	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
 }
 
 static int create(struct inode *dir, struct dentry *dentry, umode_t mode,
@@ -188,13 +307,20 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode,
 		inode->i_link = link;
 		i_size_write(inode, strlen(link));
 	}
+	err = gmfs_xattr_init_security(inode, dir, &dentry->d_name);
+	if (err)
+		goto err_inode;
 	gmfs_make_persistent(dentry, inode);
 	if (S_ISDIR(mode))
 		inc_nlink(dir);
-	touch(dir);
+	gmfs_inode_touch(dir);
 	gmfs_change_end();
 	return 0;
 
+err_inode:
+	link = NULL;	/* the inode's */
+	clear_nlink(inode);
+	iput(inode);
 err_change:
 	gmfs_change_end();
 err_link:
@@ -224,6 +350,28 @@ static int gmfs_symlink(struct mnt_idmap *idmap, struct inode *dir,
 			struct dentry *dentry, const char *target)
 {
 	return create(dir, dentry, S_IFLNK | 0777, 0, target);
+}
+
+static int gmfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
+			struct file *file, umode_t mode)
+{
+	struct inode *inode;
+	int err;
+
+	err = gmfs_change_begin();
+	if (err)
+		return finish_open_simple(file, err);
+	inode = gmfs_inode_new(dir->i_sb, dir, mode, 0);
+	err = PTR_ERR_OR_ZERO(inode);
+	if (!err) {
+		err = gmfs_xattr_init_security(inode, dir, NULL);
+		if (err)
+			iput(inode);
+		else
+			d_tmpfile(file, inode);
+	}
+	gmfs_change_end();
+	return finish_open_simple(file, err);
 }
 
 static int gmfs_link(struct dentry *old, struct inode *dir, struct dentry *new)
@@ -319,6 +467,10 @@ const struct inode_operations gmfs_dir_inode_operations = {
 	.unlink		= gmfs_unlink,
 	.rmdir		= gmfs_rmdir,
 	.rename		= gmfs_rename,
+	.tmpfile	= gmfs_tmpfile,
 	.setattr	= gmfs_setattr,
 	.getattr	= gmfs_getattr,
+	.listxattr	= gmfs_listxattr,
+	.fileattr_get	= gmfs_fileattr_get,
+	.fileattr_set	= gmfs_fileattr_set,
 };

@@ -10,6 +10,7 @@
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
 #include <linux/module.h>
+#include <linux/seq_file.h>
 #include <linux/statfs.h>
 
 #include "guestmemfs.h"
@@ -23,6 +24,8 @@ static struct inode *gmfs_alloc_inode(struct super_block *sb)
 	if (!gi)
 		return NULL;
 	gi->extents = (struct gmfs_extents){ 0 };
+	gi->xattrs = (struct gmfs_xattrs){ 0 };
+	atomic_set(&gi->users, 0);
 	return &gi->vfs;
 }
 
@@ -36,6 +39,7 @@ static void gmfs_free_inode(struct inode *inode)
 static int gmfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	struct gmfs_region *r = &gmfs.region;
+	unsigned int used = atomic_read(&gmfs.nr_inodes);
 
 	buf->f_type = GMFS_MAGIC;
 	buf->f_bsize = GMFS_BLOCK_SIZE;
@@ -43,12 +47,180 @@ static int gmfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 	buf->f_blocks = r->blocks.nr;
 	buf->f_bfree = READ_ONCE(r->blocks.nr_free);
 	buf->f_bavail = buf->f_bfree;
-	buf->f_files = GMFS_MAX_INODES;
-	buf->f_ffree = GMFS_MAX_INODES - atomic_read(&gmfs.nr_inodes);
+	buf->f_files = max(used, READ_ONCE(gmfs.options.nr_inodes));
+	buf->f_ffree = buf->f_files - used;
 	buf->f_namelen = GMFS_MAX_NAME;
 	buf->f_fsid = u64_to_fsid(r->base);
 	return 0;
 }
+
+/* --- options --------------------------------------------------------------- */
+
+/**
+ * struct context - a mount or a remount on its way
+ * @options: what was asked for, where @options.given says so
+ * @discard: drop an image that was refused
+ * @filled: the tree was not mounted before
+ */
+struct context {
+	struct gmfs_options options;
+	bool discard;
+	bool filled;
+};
+
+enum {
+	OPT_UID, OPT_GID, OPT_MODE, OPT_NR_INODES, OPT_HUGE, OPT_SCRUB,
+	OPT_FILEIO, OPT_DISCARD,
+};
+
+#define GIVEN(opt)	BIT(OPT_##opt)
+
+static const struct constant_table huge_values[] = {
+	{ "pud",	PUD_ORDER },
+	{ "pmd",	PMD_ORDER },
+	{ "never",	0 },
+	{}
+};
+
+static const struct fs_parameter_spec gmfs_parameters[] = {
+	fsparam_u32("uid",		OPT_UID),
+	fsparam_u32("gid",		OPT_GID),
+	fsparam_u32oct("mode",		OPT_MODE),
+	fsparam_u32("nr_inodes",	OPT_NR_INODES),
+	fsparam_enum("huge",		OPT_HUGE, huge_values),
+	fsparam_flag_no("scrub",	OPT_SCRUB),
+	fsparam_flag_no("fileio",	OPT_FILEIO),
+	fsparam_flag("discard",		OPT_DISCARD),
+	{}
+};
+
+static int gmfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct context *c = fc->fs_private;
+	struct gmfs_options *o = &c->options;
+	struct fs_parse_result result;
+	int opt = fs_parse(fc, gmfs_parameters, param, &result);
+
+	switch (opt) {
+	case OPT_UID:
+		o->uid = make_kuid(&init_user_ns, result.uint_32);
+		if (!uid_valid(o->uid))
+			return invalfc(fc, "uid=%u is no user", result.uint_32);
+		break;
+	case OPT_GID:
+		o->gid = make_kgid(&init_user_ns, result.uint_32);
+		if (!gid_valid(o->gid))
+			return invalfc(fc, "gid=%u is no group", result.uint_32);
+		break;
+	case OPT_MODE:
+		if (result.uint_32 & ~07777)
+			return invalfc(fc, "mode=%o is more than 7777", result.uint_32);
+		o->mode = result.uint_32;
+		break;
+	case OPT_NR_INODES:
+		if (!result.uint_32 || result.uint_32 > GMFS_MAX_INODES)
+			return invalfc(fc, "nr_inodes=%u is not between 1 and %u",
+				       result.uint_32, GMFS_MAX_INODES);
+		o->nr_inodes = result.uint_32;
+		break;
+	case OPT_HUGE:
+		o->huge = result.uint_32;
+		break;
+	case OPT_SCRUB:
+		o->scrub = !result.negated;
+		break;
+	case OPT_FILEIO:
+		o->fileio = !result.negated;
+		break;
+	case OPT_DISCARD:
+		c->discard = true;
+		return 0;
+	default:
+		return opt;
+	}
+	o->given |= BIT(opt);
+	return 0;
+}
+
+/* What @change asks for in place of what @o has. */
+static void apply(struct gmfs_options *o, const struct gmfs_options *change)
+{
+	if (change->given & GIVEN(UID))
+		o->uid = change->uid;
+	if (change->given & GIVEN(GID))
+		o->gid = change->gid;
+	if (change->given & GIVEN(MODE))
+		o->mode = change->mode;
+	if (change->given & GIVEN(NR_INODES))
+		o->nr_inodes = change->nr_inodes;
+	if (change->given & GIVEN(HUGE))
+		o->huge = change->huge;
+	if (change->given & GIVEN(SCRUB))
+		o->scrub = change->scrub;
+	if (change->given & GIVEN(FILEIO))
+		o->fileio = change->fileio;
+	o->given |= change->given;
+}
+
+static bool same_root(const struct gmfs_options *a, const struct gmfs_options *b)
+{
+	return uid_eq(a->uid, b->uid) && gid_eq(a->gid, b->gid) &&
+	       a->mode == b->mode;
+}
+
+static bool same(const struct gmfs_options *a, const struct gmfs_options *b)
+{
+	return same_root(a, b) && a->nr_inodes == b->nr_inodes &&
+	       a->huge == b->huge && a->scrub == b->scrub &&
+	       a->fileio == b->fileio;
+}
+
+static void set_options(const struct gmfs_options *o)
+{
+	gmfs.options = *o;
+	WRITE_ONCE(gmfs.region.scrub, o->scrub);
+}
+
+static int gmfs_show_options(struct seq_file *m, struct dentry *root)
+{
+	const struct gmfs_options *o = &gmfs.options;
+	const struct constant_table *huge;
+
+	if (o->given & GIVEN(UID))
+		seq_printf(m, ",uid=%u", from_kuid_munged(&init_user_ns, o->uid));
+	if (o->given & GIVEN(GID))
+		seq_printf(m, ",gid=%u", from_kgid_munged(&init_user_ns, o->gid));
+	if (o->given & GIVEN(MODE))
+		seq_printf(m, ",mode=%03o", o->mode);
+	if (o->nr_inodes != GMFS_MAX_INODES)
+		seq_printf(m, ",nr_inodes=%u", o->nr_inodes);
+	for (huge = huge_values; huge->name; huge++)
+		if (huge->value == o->huge && o->huge != PUD_ORDER)
+			seq_printf(m, ",huge=%s", huge->name);
+	if (o->scrub)
+		seq_puts(m, ",scrub");
+	if (o->fileio)
+		seq_puts(m, ",fileio");
+	return 0;
+}
+
+static int gmfs_reconfigure(struct fs_context *fc)
+{
+	struct context *c = fc->fs_private;
+	struct gmfs_options o = gmfs.options;
+
+	apply(&o, &c->options);
+	if (!same_root(&o, &gmfs.options))
+		return invalfc(fc, "uid, gid and mode are for the first mount: use chown and chmod");
+	if (o.nr_inodes < atomic_read(&gmfs.nr_inodes) &&
+	    o.nr_inodes < gmfs.options.nr_inodes)
+		return invalfc(fc, "nr_inodes=%u is less than the %u in use",
+			       o.nr_inodes, atomic_read(&gmfs.nr_inodes));
+	set_options(&o);
+	return 0;
+}
+
+/* --- mount and unmount ----------------------------------------------------- */
 
 static const struct super_operations gmfs_super_operations = {
 	.alloc_inode	= gmfs_alloc_inode,
@@ -56,56 +228,103 @@ static const struct super_operations gmfs_super_operations = {
 	.drop_inode	= gmfs_drop_inode,
 	.evict_inode	= gmfs_inode_evict,
 	.statfs		= gmfs_statfs,
+	.show_options	= gmfs_show_options,
 };
+
+static int set_root(struct super_block *sb, const struct gmfs_options *o)
+{
+	struct inode *root = d_inode(sb->s_root);
+	int err;
+
+	if (!(o->given & (GIVEN(UID) | GIVEN(GID) | GIVEN(MODE))))
+		return 0;
+	err = gmfs_change_begin();
+	if (err)
+		return err;
+	if (o->given & GIVEN(UID))
+		root->i_uid = o->uid;
+	if (o->given & GIVEN(GID))
+		root->i_gid = o->gid;
+	if (o->given & GIVEN(MODE))
+		root->i_mode = S_IFDIR | o->mode;
+	inode_set_ctime_current(root);
+	gmfs_change_end();
+	return 0;
+}
 
 static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 {
+	struct context *c = fc->fs_private;
+	struct gmfs_options o = {
+		.nr_inodes = GMFS_MAX_INODES,
+		.huge = PUD_ORDER,
+	};
 	const char *why;
 	int err;
 
+	c->filled = true;
 	sb->s_maxbytes = MAX_LFS_FILESIZE;
 	/* Blocks are larger than the VFS lets a block size be. */
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
 	sb->s_magic = GMFS_MAGIC;
 	sb->s_op = &gmfs_super_operations;
+	sb->s_xattr = gmfs_xattr_handlers;
 	sb->s_time_gran = 1;
 
-	err = gmfs_tree_attach(sb, fc->fs_private, &why);
-	if (err)
+	apply(&o, &c->options);
+	set_options(&o);
+	err = gmfs_tree_attach(sb, c->discard, &why);
+	if (err) {
 		errorf(fc, "guestmemfs: %s", why);
+		return err;
+	}
+	err = set_root(sb, &o);
+	if (err)
+		errorf(fc, "guestmemfs: the tree is frozen, so uid, gid and mode cannot be set: write 0 to active first");
 	return err;
-}
-
-enum { OPT_DISCARD };
-
-static const struct fs_parameter_spec gmfs_parameters[] = {
-	fsparam_flag("discard",	OPT_DISCARD),
-	{}
-};
-
-static int gmfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
-{
-	struct fs_parse_result result;
-	int opt = fs_parse(fc, gmfs_parameters, param, &result);
-
-	if (opt == OPT_DISCARD)
-		fc->fs_private = &gmfs;	/* anything but NULL */
-	return opt < 0 ? opt : 0;
 }
 
 static int gmfs_get_tree(struct fs_context *fc)
 {
-	return get_tree_single(fc, gmfs_fill_super);
+	struct context *c = fc->fs_private;
+	struct super_block *sb;
+	struct gmfs_options o;
+	int err;
+
+	err = get_tree_single(fc, gmfs_fill_super);
+	if (err || c->filled)
+		return err;
+	/* One tree, one set of options: a second mount does not change it. */
+	o = gmfs.options;
+	apply(&o, &c->options);
+	if (same(&o, &gmfs.options))
+		return 0;
+	errorf(fc, "guestmemfs: the tree is mounted with other options already: use -o remount to change them");
+	sb = fc->root->d_sb;
+	dput(fc->root);
+	fc->root = NULL;
+	deactivate_locked_super(sb);
+	return -EBUSY;
+}
+
+static void gmfs_free_fc(struct fs_context *fc)
+{
+	kfree(fc->fs_private);
 }
 
 static const struct fs_context_operations gmfs_context_operations = {
 	.parse_param	= gmfs_parse_param,
 	.get_tree	= gmfs_get_tree,
+	.reconfigure	= gmfs_reconfigure,
+	.free		= gmfs_free_fc,
 };
 
 static int gmfs_init_fs_context(struct fs_context *fc)
 {
+	fc->fs_private = kzalloc(sizeof(struct context), GFP_KERNEL);
+	if (!fc->fs_private)
+		return -ENOMEM;
 	fc->ops = &gmfs_context_operations;
 	return 0;
 }

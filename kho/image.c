@@ -21,6 +21,7 @@
 #include <linux/unaligned.h>
 
 #include "image.h"
+#include "xattrs.h"
 
 #define NSEC_IN_SEC	1000000000U
 #define EXTENT_BYTES	12
@@ -100,6 +101,16 @@ void gmfs_image_begin_inode(struct gmfs_fdt_writer *w,
 		put_u64(w, GMFS_PROP_SIZE, inode->size);
 	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
 		put_pair(w, GMFS_PROP_DEVICE, inode->major, inode->minor);
+	if (inode->flags) {
+		prop = gmfs_fdt_open_prop(w, GMFS_PROP_FLAGS);
+		gmfs_fdt_append_u32(w, inode->flags);
+		gmfs_fdt_close_prop(w, prop);
+	}
+	if (inode->xattrs_size) {
+		prop = gmfs_fdt_open_prop(w, GMFS_PROP_XATTRS);
+		gmfs_fdt_append(w, inode->xattrs, inode->xattrs_size);
+		gmfs_fdt_close_prop(w, prop);
+	}
 }
 
 /**
@@ -199,6 +210,22 @@ static int count_names(const u8 *data, u32 len, u32 *nr)
 	return len && data[len - 1] ? -EINVAL : 0;
 }
 
+static int read_xattrs(struct gmfs_image_inode *inode, const u8 *data, u32 len)
+{
+	struct gmfs_xattr x;
+	u32 pos = 0;
+	int more;
+
+	if (len > GMFS_MAX_XATTRS)
+		return -EINVAL;
+	do {
+		more = gmfs_xattrs_next(data, len, &pos, &x);
+	} while (more > 0);
+	inode->xattrs = data;
+	inode->xattrs_size = len;
+	return more;
+}
+
 static int read_prop(struct gmfs_image_inode *inode, u32 *seen, u32 *nr_names,
 		     const struct gmfs_fdt_token *t)
 {
@@ -240,11 +267,17 @@ static int read_prop(struct gmfs_image_inode *inode, u32 *seen, u32 *nr_names,
 			return -EINVAL;
 		inode->inodes = data;
 		inode->nr_entries = t->len / 8;
+	} else if (!strcmp(t->name, GMFS_PROP_FLAGS) && t->len == 4) {
+		inode->flags = get_unaligned_be32(data);
+		return inode->flags & ~GMFS_FLAGS_KNOWN ? -EINVAL : 0;
+	} else if (!strcmp(t->name, GMFS_PROP_XATTRS)) {
+		return read_xattrs(inode, data, t->len);
 	} else if (!strcmp(t->name, GMFS_PROP_MODE) ||
 		   !strcmp(t->name, GMFS_PROP_OWNER) ||
 		   !strcmp(t->name, GMFS_PROP_TIMES) ||
 		   !strcmp(t->name, GMFS_PROP_SIZE) ||
-		   !strcmp(t->name, GMFS_PROP_DEVICE)) {
+		   !strcmp(t->name, GMFS_PROP_DEVICE) ||
+		   !strcmp(t->name, GMFS_PROP_FLAGS)) {
 		return -EINVAL;		/* known, but of a wrong length */
 	}
 	return 0;
@@ -454,7 +487,7 @@ static int check_extents(struct gmfs_image *img,
 			 unsigned long *used)
 {
 	u32 nr_blocks = img->region.size / img->region.block_size;
-	u64 eof = DIV_ROUND_UP(inode->size, img->region.block_size), next = 0;
+	u64 next = 0;
 	const u8 *p = inode->extents;
 	u32 i, at, start, nr;
 
@@ -466,7 +499,7 @@ static int check_extents(struct gmfs_image *img,
 		at = get_unaligned_be32(p);
 		start = get_unaligned_be32(p + 4);
 		nr = get_unaligned_be32(p + 8);
-		if (!nr || at < next || (u64)at + nr > eof)
+		if (!nr || at < next || (u64)at + nr > nr_blocks)
 			return refuse(img, -EINVAL, "extent %u of inode %llu is out of order",
 				      i, (unsigned long long)inode->ino);
 		if (start >= nr_blocks || nr > nr_blocks - start)

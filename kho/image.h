@@ -27,9 +27,13 @@ enum { GMFS_ATIME, GMFS_MTIME, GMFS_CTIME, GMFS_BTIME, GMFS_NR_TIMES };
  * @names: directories: @nr_entries strings, each ends in NUL
  * @inodes: directories: @nr_entries times two cells
  * @nr_entries: how many
+ * @flags: GMFS_FLAG_IMMUTABLE and the others
+ * @xattrs: extended attributes, packed as for struct gmfs_xattrs
+ * @xattrs_size: bytes at @xattrs
  *
- * The pointers lead into the image. When writing, only @ino to @size are used;
- * the caller adds the properties of the inode's type itself.
+ * The pointers lead into the image. When writing, only @ino to @size, @flags and
+ * the extended attributes are used; the caller adds the properties of the inode's
+ * type itself.
  */
 struct gmfs_image_inode {
 	u64 ino;
@@ -42,6 +46,9 @@ struct gmfs_image_inode {
 	const char *names;
 	const u8 *inodes;
 	u32 nr_entries;
+	u32 flags;
+	const void *xattrs;
+	u32 xattrs_size;
 };
 
 /**

@@ -33,13 +33,15 @@
  *			device = <u32 major, u32 minor>;	device nodes
  *			names = "a", "b", ...;	directories
  *			inodes = <u64> ...;	the names' inode numbers
+ *			flags = <u32>;		see GMFS_FLAG_IMMUTABLE; 0 is left out
+ *			xattrs = ["name", <u32 length>, value ...]; packed
  *		};
  *	};
  *
  * inode@ nodes stand in ascending order of their numbers; number 1 is the root
  * directory. An extent says that @nr blocks of the file from its block @at on
  * are the blocks from @start on of the region; a file's extents ascend, do not
- * overlap, and end where the file does. A block that no extent names is free,
+ * overlap, and may lie beyond its size. A block that no extent names is free,
  * and its bit in written-blocks means nothing. A block of a file whose bit is
  * clear has never been touched and reads as zeroes.
  */
@@ -65,6 +67,13 @@
 #define GMFS_PROP_NAMES			"names"
 #define GMFS_PROP_INODES		"inodes"
 
+#define GMFS_PROP_FLAGS			"flags"
+#define GMFS_PROP_XATTRS		"xattrs"
+
+#define GMFS_FLAG_IMMUTABLE		1
+#define GMFS_FLAG_APPEND		2
+#define GMFS_FLAGS_KNOWN		3
+
 #define GMFS_ROOT_INO			1
 
 /*
@@ -75,6 +84,7 @@
 #define GMFS_MAX_LINKS			32
 #define GMFS_MAX_NAME			255
 #define GMFS_MAX_TARGET			4095
+#define GMFS_MAX_XATTRS			4096	/* bytes an inode, packed */
 
 /**
  * DOC: the KHO carrier

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: read, write and copy
+ *
+ * That nobody but its mappings reaches a file's contents is a part of what this
+ * filesystem is for, so read() and write() need the mount option "fileio". A
+ * copy from one file here to another does not: the contents stay in the region.
+ *
+ * The inode's lock keeps blocks where they are: only faults work without it,
+ * and they only add blocks. It is held while user memory is touched, and
+ * invalidate_lock and gmfs.change are not, for that may fault here.
+ */
+#include <linux/io.h>
+#include <linux/pagemap.h>
+#include <linux/sched/signal.h>
+#include <linux/sizes.h>
+#include <linux/uio.h>
+
+#include "guestmemfs.h"
+
+#define CHUNK	SZ_256K
+
+/* As much as one chunk and one block take of @len bytes from @pos on. */
+static u32 chunk_at(loff_t pos, u64 len)
+{
+	u32 left = CHUNK - (pos & (CHUNK - 1));
+
+	return min_t(u64, left, len);
+}
+
+/* The region's block at @pos if it is written, or GMFS_HOLE: it is all zeroes. */
+static u32 written_block(struct inode *inode, loff_t pos)
+{
+	u32 block, contiguous;
+
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
+	if (block != GMFS_HOLE && !gmfs_region_is_written(&gmfs.region, block, 1))
+		block = GMFS_HOLE;
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	return block;
+}
+
+/* Allocate and zero the block at @pos, unless that was done. */
+static int ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block)
+{
+	struct address_space *mapping = inode->i_mapping;
+	u32 contiguous;
+	int err;
+
+	filemap_invalidate_lock(mapping);
+	err = gmfs_file_fill(inode, pos, pos + len);
+	if (!err) {
+		*block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT,
+					      &contiguous);
+		err = gmfs_region_write_in(&gmfs.region, *block);
+	}
+	if (!err && pos > i_size_read(inode))
+		err = gmfs_file_extend(inode, pos);
+	filemap_invalidate_unlock(mapping);
+	return err;
+}
+
+/* One chunk; fewer bytes than @len if user memory faults for good. */
+static ssize_t read_chunk(struct inode *inode, loff_t pos, u32 len,
+			  struct iov_iter *to)
+{
+	u32 block = written_block(inode, pos);
+	size_t copied;
+	void *map;
+
+	if (block == GMFS_HOLE)
+		return iov_iter_zero(len, to);
+	map = gmfs_region_map(&gmfs.region, block, pos % GMFS_BLOCK_SIZE, len);
+	if (!map)
+		return -ENOMEM;
+	copied = copy_to_iter(map, len, to);
+	memunmap(map);
+	return copied;
+}
+
+/**
+ * gmfs_read_iter - read a file
+ * @iocb: the file and the position
+ * @to: where to
+ *
+ * Return: bytes read; -EINVAL without the mount option "fileio"; -EFAULT;
+ * -ENOMEM; -EINTR if killed.
+ */
+ssize_t gmfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t done = 0, n = 0;
+	loff_t size;
+	u32 len;
+
+	if (!READ_ONCE(gmfs.options.fileio))
+		return -EINVAL;
+	inode_lock_shared(inode);
+	size = i_size_read(inode);
+	while (iov_iter_count(to) && iocb->ki_pos < size) {
+		len = chunk_at(iocb->ki_pos, min_t(u64, iov_iter_count(to),
+						   size - iocb->ki_pos));
+		n = fatal_signal_pending(current) ? -EINTR :
+		    read_chunk(inode, iocb->ki_pos, len, to);
+		if (n < 0)
+			break;
+		iocb->ki_pos += n;
+		done += n;
+		if (n < len) {
+			n = -EFAULT;
+			break;
+		}
+		cond_resched();
+	}
+	inode_unlock_shared(inode);
+	return done ?: min_t(ssize_t, n, 0);
+}
+
+/* One chunk; user memory must not fault, so fewer bytes may be copied, or none. */
+static ssize_t write_chunk(struct inode *inode, loff_t pos, u32 len,
+			   struct iov_iter *from)
+{
+	size_t copied = 0;
+	u32 block;
+	void *map;
+	int err;
+
+	err = gmfs_change_begin();
+	if (err)
+		return err;
+	err = ready_block(inode, pos, len, &block);
+	if (err)
+		goto out;
+	map = gmfs_region_map(&gmfs.region, block, pos % GMFS_BLOCK_SIZE, len);
+	if (!map) {
+		err = -ENOMEM;
+		goto out;
+	}
+	pagefault_disable();
+	copied = copy_from_iter(map, len, from);
+	pagefault_enable();
+	memunmap(map);
+	if (copied && pos + copied > i_size_read(inode))
+		i_size_write(inode, pos + copied);
+	if (copied)
+		gmfs_inode_touch(inode);
+out:
+	gmfs_change_end();
+	return err ?: copied;
+}
+
+static ssize_t write_chunks(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t done = 0, n = 0;
+	u32 len, limit = CHUNK;
+
+	while (iov_iter_count(from) && n >= 0) {
+		len = min(chunk_at(iocb->ki_pos, iov_iter_count(from)), limit);
+		if (fault_in_iov_iter_readable(from, len) == len) {
+			n = -EFAULT;
+			break;
+		}
+		n = write_chunk(inode, iocb->ki_pos, len, from);
+		/* Pages were taken away in between: a page's worth must work. */
+		limit = n ? CHUNK : 1;
+		if (n > 0) {
+			iocb->ki_pos += n;
+			done += n;
+		}
+		if (n >= 0 && fatal_signal_pending(current))
+			n = -EINTR;
+		cond_resched();
+	}
+	return done ?: n;
+}
+
+/**
+ * gmfs_write_iter - write a file
+ * @iocb: the file and the position
+ * @from: where from
+ *
+ * Return: bytes written; -EINVAL without the mount option "fileio"; -EBUSY while
+ * the tree is frozen; -ETXTBSY if the file has private mappings; -ENOSPC;
+ * -EFBIG; -EFAULT; -ENOMEM; -EINTR if killed.
+ */
+ssize_t gmfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct inode *inode = file_inode(iocb->ki_filp);
+	ssize_t ret;
+
+	if (!READ_ONCE(gmfs.options.fileio))
+		return -EINVAL;
+	inode_lock(inode);
+	ret = generic_write_checks(iocb, from);
+	if (ret <= 0)
+		goto out;
+	ret = file_remove_privs(iocb->ki_filp);
+	if (!ret)
+		ret = gmfs_file_begin_write(inode);
+	if (!ret) {
+		ret = write_chunks(iocb, from);
+		gmfs_file_end_write(inode);
+	}
+out:
+	inode_unlock(inode);
+	return ret;
+}
+
+/* Copy within the region: both are in one chunk, so in one block each. */
+static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
+		      loff_t pos_out, u32 len)
+{
+	u32 block_in = written_block(in, pos_in), block_out;
+	void *from = NULL, *to;
+	int err;
+
+	err = gmfs_change_begin();
+	if (err)
+		return err;
+	err = ready_block(out, pos_out, len, &block_out);
+	if (err)
+		goto out;
+	err = -ENOMEM;
+	to = gmfs_region_map(&gmfs.region, block_out, pos_out % GMFS_BLOCK_SIZE, len);
+	if (!to)
+		goto out;
+	if (block_in != GMFS_HOLE) {
+		from = gmfs_region_map(&gmfs.region, block_in,
+				       pos_in % GMFS_BLOCK_SIZE, len);
+		if (!from)
+			goto out_unmap;
+		memcpy(to, from, len);
+		memunmap(from);
+	} else {
+		memset(to, 0, len);
+	}
+	err = 0;
+	if (pos_out + len > i_size_read(out))
+		i_size_write(out, pos_out + len);
+	gmfs_inode_touch(out);
+out_unmap:
+	memunmap(to);
+out:
+	gmfs_change_end();
+	return err;
+}
+
+static ssize_t copy_chunks(struct inode *in, loff_t pos_in, struct inode *out,
+			   loff_t pos_out, u64 len)
+{
+	u64 done = 0;
+	int err = 0;
+	u32 n;
+
+	if (pos_in >= i_size_read(in))
+		return 0;
+	len = min_t(u64, len, i_size_read(in) - pos_in);
+	while (done < len && !fatal_signal_pending(current)) {
+		n = chunk_at(pos_in + done, len - done);
+		n = chunk_at(pos_out + done, n);
+		err = copy_chunk(in, pos_in + done, out, pos_out + done, n);
+		if (err)
+			break;
+		done += n;
+		cond_resched();
+	}
+	return done ?: err ?: -EINTR;
+}
+
+/**
+ * gmfs_copy_file_range - copy from one file to another inside the region
+ * @file_in: from
+ * @pos_in: from its byte
+ * @file_out: to
+ * @pos_out: to its byte
+ * @len: number of bytes
+ * @flags: none
+ *
+ * Return: bytes copied; as gmfs_write_iter(), but "fileio" is not needed.
+ */
+ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
+			     struct file *file_out, loff_t pos_out, size_t len,
+			     unsigned int flags)
+{
+	struct inode *in = file_inode(file_in), *out = file_inode(file_out);
+	ssize_t ret;
+
+	lock_two_nondirectories(in, out);
+	ret = file_remove_privs(file_out);
+	if (!ret)
+		ret = gmfs_file_begin_write(out);
+	if (!ret) {
+		ret = copy_chunks(in, pos_in, out, pos_out, len);
+		gmfs_file_end_write(out);
+	}
+	unlock_two_nondirectories(in, out);
+	return ret;
+}

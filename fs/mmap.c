@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: mappings
+ *
+ * A shared mapping has no pages. The fault handler enters pfns, the largest of
+ * PUD, PMD and PTE that is aligned in the file, in memory and in the VMA, lies
+ * wholly before the end of the page that holds EOF and is wholly written. If a
+ * block must be allocated or zeroed first, the handler waits while the tree is
+ * frozen; mapping a block that is written goes on.
+ *
+ * A private mapping needs pages, for copy-on-write and because KVM does not take
+ * a read-only pfn for a fault. It gets them from the page cache, which copies
+ * from the blocks as it reads: clean, reclaimable, and shared by all private
+ * mappings of the file. So that the copy cannot go stale a file has either
+ * private mappings or writers, never both: @users of struct gmfs_inode counts
+ * mappings that may write upwards and private ones downwards, and whoever comes
+ * second gets ETXTBSY. The first writer drops what is cached.
+ *
+ * mm->mmap_lock or the VMA's lock, then gmfs.change, then the mapping's
+ * invalidate_lock; Documentation/locking.rst has the whole order.
+ */
+#define pr_fmt(fmt) "guestmemfs: " fmt
+
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/pagemap.h>
+
+#include "guestmemfs.h"
+
+/* --- shared: pfns ---------------------------------------------------------- */
+
+/*
+ * Enter pfns for the fault if the blocks are there and written, and @order fits.
+ * Returns 0 if a block must be made ready first.
+ */
+static vm_fault_t map_written(struct vm_fault *vmf, unsigned int order)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	unsigned long nr_pages = 1UL << order;
+	unsigned long below = (vmf->address >> PAGE_SHIFT) & (nr_pages - 1);
+	pgoff_t pgoff = vmf->pgoff - below, end;
+	u32 block, contiguous, nr_blocks;
+	unsigned long pfn;
+
+	end = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
+	if (vmf->pgoff >= end)
+		return VM_FAULT_SIGBUS;
+	if (!IS_ALIGNED(pgoff, nr_pages) || pgoff + nr_pages > end)
+		return VM_FAULT_FALLBACK;
+	block = gmfs_file_find_block(inode, pgoff / GMFS_BLOCK_PAGES, &contiguous);
+	if (block == GMFS_HOLE)
+		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
+	pfn = PHYS_PFN(gmfs.region.base) + (unsigned long)block * GMFS_BLOCK_PAGES +
+	      pgoff % GMFS_BLOCK_PAGES;
+	nr_blocks = DIV_ROUND_UP(nr_pages, GMFS_BLOCK_PAGES);
+	if (!IS_ALIGNED(pfn, nr_pages) || contiguous < nr_blocks)
+		return VM_FAULT_FALLBACK;
+	if (!gmfs_region_is_written(&gmfs.region, block, nr_blocks))
+		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
+
+	if (order == PUD_ORDER)
+		return gmfs_insert_pud(vmf, pfn);
+	if (order == PMD_ORDER)
+		return gmfs_insert_pmd(vmf, pfn);
+	return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+}
+
+/* Allocate the block that a fault is about, unless it is there. */
+static int fill_hole(struct inode *inode, pgoff_t pgoff)
+{
+	loff_t from = (loff_t)round_down(pgoff, GMFS_BLOCK_PAGES) << PAGE_SHIFT;
+	int err = 0;
+
+	filemap_invalidate_lock(inode->i_mapping);
+	if (pgoff < DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE))
+		err = gmfs_file_fill(inode, from, from + GMFS_BLOCK_SIZE);
+	filemap_invalidate_unlock(inode->i_mapping);
+	return err;
+}
+
+/*
+ * Make the block that a fault is about ready, then map it. A truncate may come
+ * in between; then map_written() finds nothing and the access is tried again.
+ */
+static int make_ready(struct vm_fault *vmf, unsigned int order, vm_fault_t *ret)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	u32 at = vmf->pgoff / GMFS_BLOCK_PAGES, block, contiguous;
+	int err = 0;
+
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	if (gmfs_file_find_block(inode, at, &contiguous) == GMFS_HOLE) {
+		filemap_invalidate_unlock_shared(inode->i_mapping);
+		err = fill_hole(inode, vmf->pgoff);
+		if (err)
+			return err;
+		filemap_invalidate_lock_shared(inode->i_mapping);
+	}
+	block = gmfs_file_find_block(inode, at, &contiguous);
+	if (block != GMFS_HOLE)
+		err = gmfs_region_write_in(&gmfs.region, block);
+	if (!err)
+		*ret = map_written(vmf, order) ?: VM_FAULT_NOPAGE;
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	return err;
+}
+
+static vm_fault_t map_unwritten(struct vm_fault *vmf, unsigned int order)
+{
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	vm_fault_t ret;
+	int err;
+
+	/* Only a signal that kills ends the wait: nobody sees the SIGBUS. */
+	if (gmfs_change_begin_wait())
+		return VM_FAULT_SIGBUS;
+	err = make_ready(vmf, order, &ret);
+	gmfs_change_end();
+	if (!err)
+		return ret;
+	pr_warn_ratelimited("cannot fill a hole of inode %llu, or zero its block: %pe\n",
+			    (u64)inode->i_ino, ERR_PTR(err));
+	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+}
+
+static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct inode *inode = file_inode(vma->vm_file);
+	unsigned long size = PAGE_SIZE << order;
+	unsigned long addr = ALIGN_DOWN(vmf->address, size);
+	vm_fault_t ret;
+
+	if (order != 0 && order != PMD_ORDER && order != PUD_ORDER)
+		return VM_FAULT_FALLBACK;
+	if (order > READ_ONCE(gmfs.options.huge) ||
+	    addr < vma->vm_start || vma->vm_end - addr < size)
+		return VM_FAULT_FALLBACK;
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	ret = map_written(vmf, order);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	if (!ret)
+		ret = map_unwritten(vmf, order);
+	return ret;
+}
+
+static vm_fault_t gmfs_fault(struct vm_fault *vmf)
+{
+	return gmfs_huge_fault(vmf, 0);
+}
+
+/* --- private: page cache --------------------------------------------------- */
+
+/* A page cache's folio, or what of it one block has, from that block. */
+static int read_block(struct inode *inode, loff_t pos, void *to, u32 len)
+{
+	u32 from = pos % GMFS_BLOCK_SIZE, block, contiguous;
+	void *map;
+
+	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
+	if (block == GMFS_HOLE || !gmfs_region_is_written(&gmfs.region, block, 1)) {
+		memset(to, 0, len);
+		return 0;
+	}
+	map = gmfs_region_map(&gmfs.region, block, from, len);
+	if (!map)
+		return -ENOMEM;
+	memcpy(to, map, len);
+	memunmap(map);
+	return 0;
+}
+
+/* Called with the mapping's invalidate_lock held: the page cache is filling. */
+static int gmfs_read_folio(struct file *file, struct folio *folio)
+{
+	struct inode *inode = folio->mapping->host;
+	loff_t pos = folio_pos(folio), size = i_size_read(inode);
+	size_t done = 0, len, end;
+	int err = 0;
+
+	/* readahead() and posix_fadvise() need no mapping to ask for pages. */
+	if (atomic_read(&gmfs_i(inode)->users) > 0) {
+		folio_end_read(folio, false);
+		return -ETXTBSY;
+	}
+	end = clamp_t(loff_t, size - pos, 0, folio_size(folio));
+	for (; done < end && !err; done += len) {
+		len = min_t(size_t, end - done,
+			    GMFS_BLOCK_SIZE - (pos + done) % GMFS_BLOCK_SIZE);
+		err = read_block(inode, pos + done, folio_address(folio) + done, len);
+	}
+	if (!err)
+		folio_zero_segment(folio, end, folio_size(folio));
+	folio_end_read(folio, !err);
+	return err;
+}
+
+const struct address_space_operations gmfs_address_space_operations = {
+	.read_folio	= gmfs_read_folio,
+	.dirty_folio	= noop_dirty_folio,
+};
+
+/**
+ * gmfs_file_begin_write - about to change a file's contents
+ * @inode: a regular file
+ *
+ * Nobody has private mappings of it until gmfs_file_end_write(), and nothing
+ * of it is cached.
+ *
+ * Context: may sleep; the mapping's invalidate_lock is not held.
+ * Return: 0; -ETXTBSY if the file has private mappings.
+ */
+int gmfs_file_begin_write(struct inode *inode)
+{
+	struct address_space *mapping = inode->i_mapping;
+
+	if (!atomic_inc_unless_negative(&gmfs_i(inode)->users))
+		return -ETXTBSY;
+	filemap_invalidate_lock(mapping);
+	truncate_inode_pages(mapping, 0);
+	filemap_invalidate_unlock(mapping);
+	return 0;
+}
+
+void gmfs_file_end_write(struct inode *inode)
+{
+	atomic_dec(&gmfs_i(inode)->users);
+}
+
+/* --- VMAs ------------------------------------------------------------------ */
+
+static bool is_shared(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_MAYSHARE;
+}
+
+static bool may_write(const struct vm_area_struct *vma)
+{
+	return is_shared(vma) && vma->vm_flags & VM_MAYWRITE;
+}
+
+/* A VMA more, by fork or by a split; the file has one of its kind already. */
+static void gmfs_vma_open(struct vm_area_struct *vma)
+{
+	atomic_t *users = &gmfs_i(file_inode(vma->vm_file))->users;
+
+	if (may_write(vma))
+		atomic_inc(users);
+	else if (!is_shared(vma))
+		atomic_dec(users);
+}
+
+static void gmfs_vma_close(struct vm_area_struct *vma)
+{
+	atomic_t *users = &gmfs_i(file_inode(vma->vm_file))->users;
+
+	if (may_write(vma))
+		atomic_dec(users);
+	else if (!is_shared(vma))
+		atomic_inc(users);
+}
+
+static const struct vm_operations_struct gmfs_shared_vm_operations = {
+	.open		= gmfs_vma_open,
+	.close		= gmfs_vma_close,
+	.fault		= gmfs_fault,
+	.huge_fault	= gmfs_huge_fault,
+};
+
+static const struct vm_operations_struct gmfs_private_vm_operations = {
+	.open		= gmfs_vma_open,
+	.close		= gmfs_vma_close,
+	.fault		= filemap_fault,
+	.map_pages	= filemap_map_pages,
+};
+
+/**
+ * gmfs_mmap - map a file
+ * @file: the file
+ * @vma: where
+ *
+ * Return: 0; -ETXTBSY for a private mapping of a file that somebody can write,
+ * or the other way round.
+ */
+int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct inode *inode = file_inode(file);
+	int err;
+
+	if (!is_shared(vma)) {
+		if (!atomic_dec_unless_positive(&gmfs_i(inode)->users))
+			return -ETXTBSY;
+		/* As if by a block device: there is none to say how much. */
+		file->f_ra.ra_pages = GMFS_BLOCK_PAGES;
+		vma->vm_ops = &gmfs_private_vm_operations;
+		return 0;
+	}
+	if (may_write(vma)) {
+		err = gmfs_file_begin_write(inode);
+		if (err)
+			return err;
+	}
+	/* VM_HUGEPAGE: 6.12, before 6.12.115, asks the THP setting even for pfns. */
+	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP | VM_DONTEXPAND |
+			  VM_HUGEPAGE);
+	vma->vm_ops = &gmfs_shared_vm_operations;
+	return 0;
+}
+
+/**
+ * gmfs_get_unmapped_area - find room for a mapping, aligned as the file is
+ * @file: the file
+ * @addr: a hint, or 0
+ * @len: bytes
+ * @pgoff: of the file, in pages
+ * @flags: MAP_*
+ *
+ * A GiB or more is aligned for PUD entries, less for PMD entries.
+ *
+ * Return: the address, or an errno.
+ */
+unsigned long gmfs_get_unmapped_area(struct file *file, unsigned long addr,
+				     unsigned long len, unsigned long pgoff,
+				     unsigned long flags)
+{
+	unsigned long found, offset = pgoff << PAGE_SHIFT;
+
+	if (!addr && len >= PUD_SIZE && len <= TASK_SIZE - PUD_SIZE &&
+	    READ_ONCE(gmfs.options.huge) >= PUD_ORDER) {
+		found = gmfs_get_area(file, len + PUD_SIZE, flags);
+		if (!IS_ERR_VALUE(found))
+			return found + ((offset - found) & (PUD_SIZE - 1));
+	}
+	return thp_get_unmapped_area(file, addr, len, pgoff, flags);
+}

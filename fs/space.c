@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: blocks
+ *
+ * A free block is *unwritten*: what it holds is an earlier owner's, and nobody
+ * sees it. A file that gets it zeroes it when it is first touched, or before
+ * that if fallocate() is asked to; from then on it is *written*. It becomes
+ * unwritten again when it gets free, and is zeroed there and then only if the
+ * mount option "scrub" says so.
+ *
+ * The kernel maps a block for as long as it zeroes or copies it, no longer.
+ */
+#define pr_fmt(fmt) "guestmemfs: " fmt
+
+#include <linux/bitmap.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/string.h>
+
+#include "guestmemfs.h"
+
+/**
+ * gmfs_region_map - map a part of a block into the kernel
+ * @r: the region
+ * @block: the block
+ * @from: first byte
+ * @len: number of bytes, not beyond the block
+ *
+ * Context: may sleep. memunmap() must follow soon.
+ * Return: where it is, or NULL.
+ */
+void *gmfs_region_map(struct gmfs_region *r, u32 block, u32 from, u32 len)
+{
+	return memremap(r->base + ((u64)block << GMFS_BLOCK_SHIFT) + from, len,
+			MEMREMAP_WB);
+}
+
+/**
+ * gmfs_region_zero - zero a part of a block
+ * @r: the region
+ * @block: the block
+ * @from: first byte
+ * @to: byte after the last
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM if it could not be mapped.
+ */
+int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to)
+{
+	void *map = gmfs_region_map(r, block, from, to - from);
+
+	if (!map)
+		return -ENOMEM;
+	memset(map, 0, to - from);
+	memunmap(map);
+	return 0;
+}
+
+static void give_back(struct gmfs_region *r, const struct gmfs_extent *run)
+{
+	u32 i;
+
+	lockdep_assert_held(&r->lock);
+	/* Atomic: gmfs_region_write_in() sets neighbours meanwhile. */
+	for (i = 0; i < run->nr; i++)
+		clear_bit(run->start + i, r->written);
+	gmfs_blocks_free(&r->blocks, run->start, run->nr);
+}
+
+/* Take runs of free blocks for a hole of @x, and note them in @got. */
+static int fill_hole(struct gmfs_region *r, const struct gmfs_extent *before,
+		     struct gmfs_extents *got, u32 at, u32 nr)
+{
+	u32 start, len, goal;
+	int err;
+
+	while (nr) {
+		err = gmfs_extents_reserve(got, 1);
+		if (err)
+			return err;
+		goal = GMFS_NO_GOAL;
+		if (before && before->at + before->nr == at)
+			goal = before->start + before->nr;
+		len = gmfs_blocks_alloc(&r->blocks, nr, at, goal, &start);
+		if (!len)
+			return -ENOSPC;
+		gmfs_extents_insert(got, (struct gmfs_extent){ at, start, len });
+		before = &got->e[got->nr - 1];
+		at += len;
+		nr -= len;
+	}
+	return 0;
+}
+
+static int fill_holes(struct gmfs_region *r, const struct gmfs_extents *x,
+		      struct gmfs_extents *got, u32 from, u32 to)
+{
+	u32 at, i, end;
+	int err = 0;
+
+	for (at = from; at < to && !err; at = end) {
+		i = gmfs_extents_find(x, at);
+		if (i < x->nr && x->e[i].at <= at) {
+			end = x->e[i].at + x->e[i].nr;
+			continue;
+		}
+		end = i < x->nr ? min(to, x->e[i].at) : to;
+		err = fill_hole(r, i ? &x->e[i - 1] : NULL, got, at, end - at);
+	}
+	return err;
+}
+
+/**
+ * gmfs_region_alloc - give a file the blocks of a range that it does not have
+ * @r: the region
+ * @x: the file's extents
+ * @from: first block of the file
+ * @to: block after the last
+ *
+ * Context: the file's invalidate_lock is held for writing; may sleep.
+ * Return: 0; -ENOSPC or -ENOMEM with nothing changed.
+ */
+int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
+		      u32 to)
+{
+	struct gmfs_extents got = { 0 };
+	unsigned int nofs;
+	int err = -ENOSPC;
+	u32 i;
+
+	/* Reclaim may evict an inode, which takes r->lock. */
+	nofs = memalloc_nofs_save();
+	mutex_lock(&r->lock);
+	if (to - from - gmfs_extents_blocks(x, from, to) <= r->blocks.nr_free)
+		err = fill_holes(r, x, &got, from, to);
+	if (!err)
+		err = gmfs_extents_reserve(x, got.nr);
+	for (i = 0; i < got.nr; i++) {
+		if (err)
+			give_back(r, &got.e[i]);
+		else
+			gmfs_extents_insert(x, got.e[i]);
+	}
+	mutex_unlock(&r->lock);
+	memalloc_nofs_restore(nofs);
+	gmfs_extents_destroy(&got);
+	return err;
+}
+
+static void scrub(struct gmfs_region *r, const struct gmfs_extent *run)
+{
+	u32 i;
+
+	for (i = run->start; i < run->start + run->nr; i++) {
+		if (gmfs_region_is_written(r, i, 1) &&
+		    gmfs_region_zero(r, i, 0, GMFS_BLOCK_SIZE))
+			pr_warn_ratelimited("no memory to scrub block %u: it keeps its contents until it is used again\n",
+					    i);
+		cond_resched();
+	}
+}
+
+/**
+ * gmfs_region_free - take blocks away from a file
+ * @r: the region
+ * @x: the file's extents, with room for one more
+ * @from: first block of the file
+ * @to: block after the last
+ *
+ * Nobody may map them any more. The next owner will find them zeroed.
+ *
+ * Context: the file's invalidate_lock is held for writing, or it is being
+ * evicted; may sleep.
+ */
+void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
+		      u32 to)
+{
+	struct gmfs_extent cut;
+
+	while (gmfs_extents_cut(x, from, to, &cut)) {
+		if (READ_ONCE(r->scrub))
+			scrub(r, &cut);
+		mutex_lock(&r->lock);
+		give_back(r, &cut);
+		mutex_unlock(&r->lock);
+	}
+}
+
+/**
+ * gmfs_region_forget - make blocks of a file unwritten
+ * @r: the region
+ * @x: the file's extents
+ * @from: first block of the file
+ * @to: block after the last
+ *
+ * Nobody may map them any more. They stay the file's and read as zeroes.
+ *
+ * Context: the file's invalidate_lock is held for writing.
+ */
+void gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
+			u32 from, u32 to)
+{
+	u32 i, at, end;
+
+	for (i = gmfs_extents_find(x, from); i < x->nr && x->e[i].at < to; i++) {
+		at = max(from, x->e[i].at);
+		end = min(to, x->e[i].at + x->e[i].nr);
+		for (; at < end; at++)
+			clear_bit(x->e[i].start + (at - x->e[i].at), r->written);
+	}
+}
+
+/**
+ * gmfs_region_is_written - whether blocks hold nothing but their file's data
+ * @r: the region
+ * @block: first block
+ * @nr: number of blocks
+ *
+ * Context: any.
+ * Return: true if they all do.
+ */
+bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr)
+{
+	bool written;
+
+	written = find_next_zero_bit(r->written, block + nr, block) >= block + nr;
+	/* Pairs with the barrier in gmfs_region_write_in(). */
+	smp_rmb();
+	return written;
+}
+
+/**
+ * gmfs_region_write_in - zero a file's block unless it has been touched before
+ * @r: the region
+ * @block: the block
+ *
+ * Context: inside gmfs_change_begin(), with the file's invalidate_lock held, so
+ * that the block remains the file's; may sleep.
+ * Return: 0 if the block is written now, or -ENOMEM.
+ */
+int gmfs_region_write_in(struct gmfs_region *r, u32 block)
+{
+	struct mutex *lock = &r->zeroing[block % GMFS_NR_ZERO_LOCKS];
+	int err = 0;
+
+	if (gmfs_region_is_written(r, block, 1))
+		return 0;
+	mutex_lock(lock);
+	if (!test_bit(block, r->written)) {
+		err = gmfs_region_zero(r, block, 0, GMFS_BLOCK_SIZE);
+		if (!err) {
+			/* Zeroes first, then the bit: gmfs_region_is_written() */
+			smp_mb__before_atomic();
+			set_bit(block, r->written);
+		}
+	}
+	mutex_unlock(lock);
+	return err;
+}
