@@ -54,11 +54,15 @@ int gmfs_xattrs_next(const void *data, u32 size, u32 *pos, struct gmfs_xattr *x)
 bool gmfs_xattrs_find(const struct gmfs_xattrs *xs, const char *name,
 		      struct gmfs_xattr *x)
 {
+	struct gmfs_xattr here;
 	u32 pos = 0;
 
-	while (gmfs_xattrs_next(xs->data, xs->size, &pos, x) > 0)
-		if (!strcmp(x->name, name))
+	while (gmfs_xattrs_next(xs->data, xs->size, &pos, &here) > 0) {
+		if (!strcmp(here.name, name)) {
+			*x = here;
 			return true;
+		}
+	}
 	return false;
 }
 
@@ -77,7 +81,8 @@ static void append(struct gmfs_xattrs *to, const struct gmfs_xattr *x)
 /**
  * gmfs_xattrs_set - add, replace or remove an attribute
  * @xs: the attributes
- * @x: name and new value; a @value of NULL removes it
+ * @x: name, of 1 to GMFS_MAX_NAME bytes, and new value; a @value of NULL
+ *	removes it
  *
  * Context: may sleep.
  * Return: 0; -ENOSPC if they would take more than GMFS_MAX_XATTRS bytes, or

@@ -43,7 +43,8 @@
  * are the blocks from @start on of the region; a file's extents ascend, do not
  * overlap, and may lie beyond its size. A block that no extent names is free,
  * and its bit in written-blocks means nothing. A block of a file whose bit is
- * clear has never been touched and reads as zeroes.
+ * clear has never been touched and reads as zeroes. Of two attributes of one name
+ * the first counts.
  */
 
 #define GMFS_KHO_SUBTREE		"guestmemfs"
@@ -78,10 +79,11 @@
 
 /*
  * An image of more inodes, or of a longer name or target, is refused. The limit
- * of links is the writer's alone: with it no image comes near 1 GiB.
+ * of links is the writer's alone: with it no image is larger than
+ * 1 GiB.
  */
 #define GMFS_MAX_INODES			65536
-#define GMFS_MAX_LINKS			32
+#define GMFS_MAX_LINKS			16
 #define GMFS_MAX_NAME			255
 #define GMFS_MAX_TARGET			4095
 #define GMFS_MAX_XATTRS			4096	/* bytes an inode, packed */

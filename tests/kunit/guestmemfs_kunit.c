@@ -17,6 +17,7 @@
 #include "cmdline.h"
 #include "extents.h"
 #include "image.h"
+#include "xattrs.h"
 
 static u32 seed;
 module_param(seed, uint, 0444);
@@ -204,6 +205,81 @@ static struct kunit_case cmdline_cases[] = {
 	{}
 };
 
+/* --- extended attributes ------------------------------------------------------ */
+
+enum { NAMES = 8, NONE = -1 };
+
+/* Attribute n of the model is called "user.a", "user.b" ...; its value is n's. */
+static void xattr_name(char name[8], u32 n)
+{
+	snprintf(name, 8, "user.%c", 'a' + n);
+}
+
+static u32 xattrs_size(const int *lens)
+{
+	u32 n, size = 0;
+
+	for (n = 0; n < NAMES; n++)
+		if (lens[n] != NONE)
+			size += sizeof("user.a") + 4 + lens[n];
+	return size;
+}
+
+static bool xattrs_same(const struct gmfs_xattrs *xs, const int *lens)
+{
+	u32 n, nr = 0, pos = 0;
+	struct gmfs_xattr x;
+	char name[8];
+	bool there;
+
+	for (n = 0; n < NAMES; n++) {
+		xattr_name(name, n);
+		there = gmfs_xattrs_find(xs, name, &x);
+		if (there == (lens[n] == NONE))
+			return false;
+		if (!there)
+			continue;
+		if (x.len != lens[n] || (x.len && memchr_inv(x.value, n, x.len)))
+			return false;
+		nr++;
+	}
+	while (gmfs_xattrs_next(xs->data, xs->size, &pos, &x) > 0)
+		nr--;
+	return !nr && pos == xs->size && xs->size == xattrs_size(lens) &&
+	       !xs->data == !xs->size;
+}
+
+static void xattrs_random(struct kunit *test)
+{
+	u8 *value = kunit_kzalloc(test, GMFS_MAX_XATTRS, GFP_KERNEL);
+	u32 step, n, full = 0;
+	struct gmfs_xattrs xs = { };
+	int lens[NAMES], old, err;
+	struct rnd_state state;
+	char name[8];
+
+	KUNIT_ASSERT_NOT_NULL(test, value);
+	begin_random(test, &state);
+	memset32(lens, NONE, NAMES);
+	for (step = 0; step < 5000; step++) {
+		n = rnd(&state, NAMES);
+		old = lens[n];
+		lens[n] = rnd(&state, 4) ? rnd(&state, 1200) : NONE;
+		err = xattrs_size(lens) > GMFS_MAX_XATTRS ? -ENOSPC : 0;
+		xattr_name(name, n);
+		memset(value, n, GMFS_MAX_XATTRS);
+		KUNIT_ASSERT_EQ(test, err, gmfs_xattrs_set(&xs, &(struct gmfs_xattr){
+			name, lens[n] == NONE ? NULL : value, max(lens[n], 0) }));
+		if (err)
+			lens[n] = old;
+		full += !!err;
+		KUNIT_ASSERT_TRUE(test, xattrs_same(&xs, lens));
+	}
+	KUNIT_EXPECT_GT(test, full, 0);
+	gmfs_xattrs_destroy(&xs);
+	KUNIT_EXPECT_NULL(test, xs.data);
+}
+
 /* --- an image of a few inodes ------------------------------------------------- */
 
 static const struct gmfs_image_region region = { SZ_4G, 16 * SZ_2M, SZ_2M };
@@ -227,12 +303,18 @@ static void put_cells(struct gmfs_fdt_writer *w, const char *name,
 	gmfs_fdt_close_prop(w, prop);
 }
 
-/* The root has "file" and "d"; "d", which is 2, has "hard", the same file 3. */
+#define XATTRS	"user.ab\0\0\0\0\2xyuser.empty\0\0\0\0\0"
+
+/*
+ * The root has "file" and "d"; "d", which is 2, has "hard", the same file 3. That
+ * has blocks beyond its end.
+ */
 static const struct gmfs_image_inode inodes[] = {
 	{ .ino = 1, .mode = S_IFDIR | 0700 },
 	{ .ino = 2, .mode = S_IFDIR | 0755, .uid = 1, .gid = 2 },
 	{ .ino = 3, .mode = S_IFREG | 0644, .size = SZ_16M,
-	  .times = { { -1, 999999999 }, { 2, 3 }, { 4, 5 }, { 6, 7 } } },
+	  .times = { { -1, 999999999 }, { 2, 3 }, { 4, 5 }, { 6, 7 } },
+	  .flags = GMFS_FLAG_APPEND, .xattrs = XATTRS, .xattrs_size = sizeof(XATTRS) - 1 },
 	{ .ino = 4, .mode = S_IFLNK | 0777 },
 	{ .ino = 5, .mode = S_IFCHR | 0600, .major = 1, .minor = 3 },
 };
@@ -253,7 +335,7 @@ static size_t write_image(void *buf, size_t max)
 			put(&w, GMFS_PROP_NAMES, "hard", 5);
 			put_cells(&w, GMFS_PROP_INODES, (u32[]){ 0, 3 }, 2);
 		} else if (inodes[i].ino == 3) {
-			put_cells(&w, GMFS_PROP_EXTENTS, (u32[]){ 0, 3, 2, 4, 8, 1 }, 6);
+			put_cells(&w, GMFS_PROP_EXTENTS, (u32[]){ 0, 3, 2, 4, 8, 1, 9, 10, 2 }, 9);
 		} else if (inodes[i].ino == 4) {
 			put(&w, GMFS_PROP_TARGET, "file", 5);
 		}
@@ -300,7 +382,7 @@ static void fdt_truncated(struct kunit *test)
 	u32 structs = get_unaligned_be32(image + 36);
 
 	/* Six nodes; six properties of the root, and of its inodes. */
-	KUNIT_EXPECT_EQ(test, count_tokens(image, size), 6 * 2 + 6 + 5 + 5 + 5 + 4 + 4);
+	KUNIT_EXPECT_EQ(test, count_tokens(image, size), 6 * 2 + 6 + 5 + 5 + 7 + 4 + 4);
 	for (n = 0; n < size; n++) {
 		cut = kunit_kmalloc(test, n, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, cut);
@@ -338,10 +420,14 @@ static void image_round_trip(struct kunit *test)
 	for (n = 0; n < ARRAY_SIZE(inodes); n++) {
 		KUNIT_ASSERT_EQ(test, gmfs_image_next(img, &pos, &i), 1);
 		KUNIT_EXPECT_EQ(test, i.nr_entries, i.ino == 1 ? 4 : i.ino == 2);
-		KUNIT_EXPECT_EQ(test, i.nr_extents, i.ino == 3 ? 2 : 0);
+		KUNIT_EXPECT_EQ(test, i.nr_extents, i.ino == 3 ? 3 : 0);
 		/* All up to and with the size. */
 		KUNIT_EXPECT_MEMEQ(test, &i, &inodes[n],
 				   offsetof(struct gmfs_image_inode, extents));
+		KUNIT_EXPECT_EQ(test, i.flags, inodes[n].flags);
+		KUNIT_ASSERT_EQ(test, i.xattrs_size, inodes[n].xattrs_size);
+		if (i.xattrs_size)
+			KUNIT_EXPECT_MEMEQ(test, i.xattrs, XATTRS, i.xattrs_size);
 	}
 	KUNIT_EXPECT_EQ(test, gmfs_image_next(img, &pos, &i), 0);
 }
@@ -361,10 +447,16 @@ static const struct corruption {
 	{ "next inode", 0, GMFS_PROP_NEXT_INODE, 1, 5, -EINVAL },
 	{ "uid", 2, GMFS_PROP_OWNER, 0, -1, -EINVAL },
 	{ "nsec", 3, GMFS_PROP_TIMES, 5, NSEC_PER_SEC, -EINVAL },
-	{ "extent behind the file's end", 3, GMFS_PROP_EXTENTS, 3, 8, -EINVAL },
+	{ "extent behind the file's end", 3, GMFS_PROP_EXTENTS, 3, 8, 0 },
+	{ "extent at the last block of any file", 3, GMFS_PROP_EXTENTS, 6, 14, 0 },
+	{ "extent across the last block of any file", 3, GMFS_PROP_EXTENTS, 6, 15, -EINVAL },
 	{ "extents overlap in the file", 3, GMFS_PROP_EXTENTS, 3, 1, -EINVAL },
 	{ "extents overlap in the region", 3, GMFS_PROP_EXTENTS, 4, 4, -EEXIST },
 	{ "extent leaves the region", 3, GMFS_PROP_EXTENTS, 4, 16, -ERANGE },
+	{ "other flags", 3, GMFS_PROP_FLAGS, 0, GMFS_FLAGS_KNOWN, 0 },
+	{ "unknown flag", 3, GMFS_PROP_FLAGS, 0, 4, -EINVAL },
+	{ "xattr without name", 3, GMFS_PROP_XATTRS, 0, 0, -EINVAL },
+	{ "xattr too long", 3, GMFS_PROP_XATTRS, 2, sizeof(XATTRS), -EINVAL },
 	{ "target ends early", 4, GMFS_PROP_TARGET, 0, 0, -EINVAL },
 	{ "name with /", 1, GMFS_PROP_NAMES, 0, 0x66692f65, -EINVAL },
 	{ "unknown inode", 2, GMFS_PROP_INODES, 1, 6, -EINVAL },
@@ -409,6 +501,7 @@ static void image_corrupted(struct kunit *test)
 }
 
 static struct kunit_case image_cases[] = {
+	KUNIT_CASE(xattrs_random),
 	KUNIT_CASE(image_round_trip),
 	KUNIT_CASE_PARAM(image_corrupted, corruption_gen_params),
 	{}

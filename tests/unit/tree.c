@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <guestmemfs/abi.h>
+#include <linux/kernel.h>
 #include <linux/stat.h>
+#include <linux/unaligned.h>
 #include <libfdt.h>
 
 #include "tree.h"
 #include "unit.h"
+#include "xattrs.h"
 
 const struct gmfs_image_region tree_region = { 4ULL << 30, 64 << 20, 2 << 20 };
 const u8 tree_written[4] = { 0x13, 0x0c, 0x00, 0x80 };
 
 #define TIMES	{ { 1, 2 }, { -3, 999999999 }, { 1LL << 40, 0 }, { 7, 8 } }
 
-/* Directory 9 is the parent of 2; 3 has three names. */
+#define PACKED(text)	.xattrs = text, .xattrs_size = sizeof(text) - 1
+
+/*
+ * Directory 9 is the parent of 2; 3 has three names; 3, 10 and the last have
+ * blocks beyond their ends.
+ */
 const struct tree_node tree_nodes[] = {
 	{ .i = { .ino = 1, .mode = S_IFDIR | 0700, .times = TIMES },
 	  .names = { "file", "d", "s", "c", "p", "b", "sock" },
@@ -19,19 +27,24 @@ const struct tree_node tree_nodes[] = {
 	{ .i = { .ino = 2, .mode = S_IFDIR | 01777, .uid = 1, .gid = -2, .times = TIMES },
 	  .names = { "hard", "empty" }, .inodes = { 3, 10 } },
 	{ .i = { .ino = 3, .mode = S_IFREG | 0640, .uid = -2, .gid = 5,
-		 .size = 20 << 20, .times = TIMES },
-	  .e = { { 0, 4, 2 }, { 2, 10, 3 }, { 8, 31, 1 } } },
-	{ .i = { .ino = 4, .mode = S_IFLNK | 0777, .target = "../target", .times = TIMES } },
+		 .size = 20 << 20, .times = TIMES, .flags = GMFS_FLAG_IMMUTABLE,
+		 PACKED("user.ab\0\0\0\0\3abc" "user.empty\0\0\0\0\0") },
+	  .e = { { 0, 4, 2 }, { 2, 10, 3 }, { 8, 31, 1 }, { 10, 13, 2 } } },
+	{ .i = { .ino = 4, .mode = S_IFLNK | 0777, .target = "../target", .times = TIMES,
+		 PACKED("trusted.t\0\0\0\0\1x") } },
 	{ .i = { .ino = 5, .mode = S_IFCHR | 0600, .major = 1, .minor = 3, .times = TIMES } },
 	{ .i = { .ino = 6, .mode = S_IFIFO | 0600, .times = TIMES } },
 	{ .i = { .ino = 7, .mode = S_IFBLK | 0660, .major = 8, .minor = 1 << 19, .times = TIMES } },
 	{ .i = { .ino = 8, .mode = S_IFSOCK | 07755, .times = TIMES } },
-	{ .i = { .ino = 9, .mode = S_IFDIR | 0755, .times = TIMES },
+	{ .i = { .ino = 9, .mode = S_IFDIR | 0755, .times = TIMES, .flags = GMFS_FLAG_APPEND },
 	  .names = { "below", "hard2", "far" }, .inodes = { 2, 3, 0xabcdef0123 } },
-	{ .i = { .ino = 10, .mode = S_IFREG | 0644, .times = TIMES } },
+	{ .i = { .ino = 10, .mode = S_IFREG | 0644, .times = TIMES,
+		 .flags = GMFS_FLAG_IMMUTABLE | GMFS_FLAG_APPEND,
+		 PACKED("security.label\0\0\0\0\4text") },
+	  .e = { { 0, 16, 2 }, { 31, 28, 1 } } },
 	{ .i = { .ino = 0xabcdef0123, .mode = S_IFREG | 0644, .size = (22 << 20) - 1,
 		 .times = TIMES },
-	  .e = { { 7, 20, 4 } } },
+	  .e = { { 7, 20, 5 } } },
 };
 
 const u32 tree_nr = ARRAY_SIZE(tree_nodes);
@@ -97,6 +110,58 @@ void *tree_image(size_t *size)
 	image = malloc(*size);
 	expect_eq(tree_write(image, *size), *size);
 	return image;
+}
+
+static bool good_extents(const struct gmfs_image_inode *i, u64 *used)
+{
+	u32 at, start, nr, k, next = 0;
+	u64 mask;
+
+	for (k = 0; k < i->nr_extents; k++, next = at + nr) {
+		at = get_unaligned_be32(i->extents + 12 * k);
+		start = get_unaligned_be32(i->extents + 12 * k + 4);
+		nr = get_unaligned_be32(i->extents + 12 * k + 8);
+		if (!nr || at < next || (u64)at + nr > 32 || (u64)start + nr > 32)
+			return false;
+		mask = ((1ULL << nr) - 1) << start;
+		if (*used & mask)
+			return false;
+		*used |= mask;
+	}
+	return i->size <= tree_region.size;
+}
+
+static bool good_xattrs(const struct gmfs_image_inode *i)
+{
+	const char *p = i->xattrs, *end = p + i->xattrs_size;
+	struct gmfs_xattr x;
+	u32 pos = 0;
+	size_t len;
+
+	while (p < end) {
+		if (gmfs_xattrs_next(i->xattrs, i->xattrs_size, &pos, &x) != 1)
+			return false;
+		len = strnlen(p, end - p);
+		if (x.name != p || !len || len > GMFS_MAX_NAME || end - p < len + 5 ||
+		    x.value != p + len + 5 || x.len > end - p - len - 5)
+			return false;
+		p += len + 5 + x.len;
+	}
+	return i->xattrs_size <= GMFS_MAX_XATTRS &&
+	       !gmfs_xattrs_next(i->xattrs, i->xattrs_size, &pos, &x);
+}
+
+bool tree_is_good(const struct gmfs_image *img)
+{
+	u32 pos = gmfs_image_first(img), nr = 0;
+	struct gmfs_image_inode i;
+	u64 used = 0;
+	int err;
+
+	for (; (err = gmfs_image_next(img, &pos, &i)) > 0; nr++)
+		if (i.flags & ~3 || !good_extents(&i, &used) || !good_xattrs(&i))
+			return false;
+	return !err && nr == img->nr_inodes;
 }
 
 void *structs_last(const void *fdt, u32 nr_structs, size_t *size)

@@ -15,7 +15,7 @@
  */
 struct tree_node {
 	struct gmfs_image_inode i;
-	struct gmfs_extent e[4];
+	struct gmfs_extent e[5];
 	const char *names[8];
 	u64 inodes[8];
 };
@@ -27,6 +27,9 @@ extern const u8 tree_written[4];
 
 size_t tree_write(void *buf, size_t max);
 void *tree_image(size_t *size);
+
+/* Whether what is read of an image that was accepted makes sense. */
+bool tree_is_good(const struct gmfs_image *img);
 
 /*
  * The same tree with the structure block last, cut to @nr_structs bytes: then

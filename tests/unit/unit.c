@@ -98,6 +98,7 @@ int main(void)
 	extents_tests();
 	cmdline_tests();
 	fdt_tests();
+	xattrs_tests();
 	image_tests();
 	fuzz_tests();
 	printf("unit: %d passed, %d failed\n", passed, failed);

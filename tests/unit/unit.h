@@ -42,10 +42,19 @@ void *exact_copy(const void *data, size_t len);
 			unit_run(suite, (table)[_i].name, fn, &(table)[_i]); \
 	} while (0)
 
+/* Long names and values. */
+#define X15		"xxxxxxxxxxxxxxx"
+#define X60		X15 X15 X15 X15
+#define X255		X60 X60 X60 X60 X15
+#define X4080		X255 X255 X255 X255 X255 X255 X255 X255 X255 X255 X255 X255 \
+			X255 X255 X255 X255
+#define X4095		X4080 X15
+
 void blocks_tests(void);
 void extents_tests(void);
 void cmdline_tests(void);
 void fdt_tests(void);
+void xattrs_tests(void);
 void image_tests(void);
 void fuzz_tests(void);
 

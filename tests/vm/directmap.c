@@ -34,8 +34,9 @@ int main(int argc, char **argv)
 		}
 		if (!inside || sscanf(line, "0x%" SCNx64 "-0x%" SCNx64, &from, &to) != 2)
 			continue;
+		/* It begins at a GiB, the first entry maybe a page later. */
 		if (!base)
-			base = from;
+			base = from & ~((1UL << 30) - 1);
 		if (!page_offset)
 			page_offset = base;
 		/* An entry that is present says RW or ro. */

@@ -89,23 +89,54 @@ static int cmd_fill(char **a)
 	return 0;
 }
 
+static int print_sum(const unsigned char *p, size_t len)
+{
+	uint64_t sum = len;
+	size_t i;
+
+	for (i = 0; i + 8 <= len; i += 8)
+		sum = (sum ^ *(uint64_t *)(p + i)) * 0x9e3779b97f4a7c15 +
+		      (sum >> 29);
+	for (; i < len; i++)
+		sum = (sum ^ p[i]) * 0x9e3779b97f4a7c15 + (sum >> 29);
+	printf("%016" PRIx64 "\n", sum);
+	return 0;
+}
+
 /* sum FILE: a checksum of all of it, read through a mapping. */
 static int cmd_sum(char **a)
 {
 	int fd = open_file(a[0]);
-	size_t len = size_of(fd), i;
-	uint64_t sum = len;
-	unsigned char *p;
+	size_t len = size_of(fd);
 
-	if (len) {
-		p = (unsigned char *)map(fd, len, 0, 2 * MIB);
-		for (i = 0; i + 8 <= len; i += 8)
-			sum = (sum ^ *(uint64_t *)(p + i)) * 0x9e3779b97f4a7c15 +
-			      (sum >> 29);
-		for (; i < len; i++)
-			sum = (sum ^ p[i]) * 0x9e3779b97f4a7c15 + (sum >> 29);
-	}
-	printf("%016" PRIx64 "\n", sum);
+	return print_sum(len ? (void *)map(fd, len, 0, 2 * MIB) : NULL, len);
+}
+
+/* private-sum FILE: the same, by a private mapping of a file opened to read. */
+static int cmd_private_sum(char **a)
+{
+	int fd = open(a[0], O_RDONLY);
+	size_t len = size_of(fd);
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	return print_sum(p, len);
+}
+
+/* cached FILE: how many bytes of it are in the page cache. */
+static int cmd_cached(char **a)
+{
+	int fd = open(a[0], O_RDONLY);
+	size_t len = size_of(fd), i, n = 0;
+	unsigned char *seen = malloc(len / 4096 + 1);
+	void *p = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	if (p == MAP_FAILED || mincore(p, len, seen))
+		die("mincore");
+	for (i = 0; i < len / 4096; i++)
+		n += seen[i] & 1;
+	printf("%zu\n", n * 4096);
 	return 0;
 }
 
@@ -148,6 +179,105 @@ static int cmd_peek(char **a)
 	fprintf(stderr, "gmem: there is '%.*s'\n", (int)strlen(a[2]),
 		p + (at - page));
 	return 1;
+}
+
+/* range FILE FROM LENGTH SEED|zero: whether it is as fill left it, or zeroes. */
+static int cmd_range(char **a)
+{
+	int fd = open_file(a[0]), zero = !strcmp(a[3], "zero");
+	size_t from = strtoull(a[1], NULL, 0), len = strtoull(a[2], NULL, 0), i;
+	uint64_t seed = strtoull(a[3], NULL, 0), *p;
+
+	p = (uint64_t *)map(fd, size_of(fd), 0, 2 * MIB);
+	for (i = from / 8; i < (from + len) / 8; i++)
+		if (p[i] != (zero ? 0 : mix(seed + i)))
+			return fprintf(stderr, "gmem: wrong at %zu\n", i * 8), 1;
+	return 0;
+}
+
+/* equal FILE A B LENGTH: two parts of a file are. */
+static int cmd_equal(char **a)
+{
+	int fd = open_file(a[0]);
+	char *p = map(fd, size_of(fd), 0, 2 * MIB);
+
+	return !!memcmp(p + strtoull(a[1], NULL, 0), p + strtoull(a[2], NULL, 0),
+			strtoull(a[3], NULL, 0));
+}
+
+/* bad-buffer FILE: read to and write from memory that is not there. */
+static int cmd_bad_buffer(char **a)
+{
+	int fd = open_file(a[0]);
+	char *p = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	munmap(p + 4096, 4096);
+	if (pread(fd, p, 8192, 0) != 4096 || pwrite(fd, p, 8192, 0) != 4096)
+		return fprintf(stderr, "gmem: not what fits\n"), 0;
+	if (pwrite(fd, p + 4096, 1, 0) != -1 || errno != EFAULT)
+		return 0;
+	if (pread(fd, p + 4096, 1, 0) != -1)
+		return 0;
+	die("pread");
+	return 1;
+}
+
+/* self-write FILE: write a file from a mapping of itself, and read to one. */
+static int cmd_self_write(char **a)
+{
+	int fd = open_file(a[0]), i;
+	size_t len = 2 * MIB;
+	char *p;
+
+	if (ftruncate(fd, 0) || ftruncate(fd, 8 * MIB))
+		die("ftruncate");
+	p = map(fd, 8 * MIB, 0, 2 * MIB);
+	for (i = 0; i < 2; i++) {
+		if (pwrite(fd, p + 6 * MIB, len, i * MIB) != (ssize_t)len)
+			die("pwrite");
+		if (pread(fd, p + 4 * MIB + 100, MIB, 100) != (ssize_t)MIB)
+			die("pread");
+		memset(p + 6 * MIB, 'x', len);
+	}
+	return p[MIB] != 'x' || p[3 * MIB - 1] != 'x' || p[0] != 0;
+}
+
+/* sparse-sum FILE: as sum, but of its data alone, so that no hole is filled. */
+static int cmd_sparse_sum(char **a)
+{
+	int fd = open_file(a[0]);
+	char *p = map(fd, size_of(fd), 0, 2 * MIB);
+	off_t from = 0, to = 0;
+	uint64_t sum = 0;
+
+	while ((from = lseek(fd, to, SEEK_DATA)) >= 0) {
+		to = lseek(fd, from, SEEK_HOLE);
+		printf("%lld-%lld ", (long long)from, (long long)to);
+		for (; from < to; from += 8)
+			sum = (sum ^ *(uint64_t *)(p + from)) * 0x9e3779b97f4a7c15 +
+			      (sum >> 29);
+	}
+	printf("%016" PRIx64 "\n", sum);
+	return 0;
+}
+
+/* tmpfile DIR NAME: two files without a name; one of them gets NAME. */
+static int cmd_tmpfile(char **a)
+{
+	int fd = -1, i;
+	char path[64];
+
+	for (i = 0; i < 2; i++) {
+		fd = open(a[0], O_TMPFILE | O_RDWR, 0600);
+		if (fd < 0 || ftruncate(fd, 4 * MIB))
+			die("O_TMPFILE");
+		strcpy(map(fd, 4 * MIB, 0, 2 * MIB), "tmpfile");
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, path, AT_FDCWD, a[1], AT_SYMLINK_FOLLOW))
+		die("linkat");
+	return 0;
 }
 
 static sigjmp_buf caught;
@@ -373,6 +503,18 @@ static int cmd_devmem(char **a)
 	return 0;
 }
 
+/* hog MIB: use that much memory for a moment. */
+static int cmd_hog(char **a)
+{
+	size_t len = strtoull(a[0], NULL, 0) * MIB, i;
+	volatile char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	for (i = 0; i < len; i += 4096)
+		p[i] = 1;
+	return 0;
+}
+
 /* hold FILE: map it, write to every page for ever. For freeze tests. */
 static int cmd_hold(char **a)
 {
@@ -387,15 +529,6 @@ static int cmd_hold(char **a)
 		usleep(1000);
 	}
 	return 1;
-}
-
-/* private FILE: a private mapping is refused with EINVAL. */
-static int cmd_private(char **a)
-{
-	int fd = open_file(a[0]);
-
-	return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0) !=
-		       MAP_FAILED || errno != EINVAL;
 }
 
 /* parts FILE: what is done to a part of a mapping leaves the rest alone. */
@@ -605,9 +738,14 @@ static const struct {
 	{ "shrink", 2, cmd_shrink },	{ "faults", 3, cmd_faults },
 	{ "touch", 1, cmd_touch },	{ "halve", 1, cmd_halve },
 	{ "unaligned", 1, cmd_unaligned }, { "spy", 1, cmd_spy },		{ "devmem", 1, cmd_devmem },
-	{ "hold", 1, cmd_hold },	{ "private", 1, cmd_private },
+	{ "hold", 1, cmd_hold },	{ "private-sum", 1, cmd_private_sum },
 	{ "race", 2, cmd_race },		{ "parts", 1, cmd_parts },
 	{ "kpage", 1, cmd_kpage },	{ "kcore", 1, cmd_kcore },
+	{ "hog", 1, cmd_hog },		{ "cached", 1, cmd_cached },
+	{ "equal", 4, cmd_equal },	{ "bad-buffer", 1, cmd_bad_buffer },
+	{ "self-write", 1, cmd_self_write },
+	{ "range", 4, cmd_range },	{ "sparse-sum", 1, cmd_sparse_sum },
+	{ "tmpfile", 2, cmd_tmpfile },
 	{ "pageless", 1, cmd_pageless }, { "churn", 2, cmd_churn },
 };
 

@@ -46,6 +46,14 @@ same() {
 	fi
 }
 
+# io COMMANDS FILE: xfs_io, which tells of errors but exits with 0.
+io() {
+	local out
+	out=$(xfs_io "$@" 2>&1 >/tmp/io)
+	cat /tmp/io
+	[[ -z $out ]] || { echo "$out"; return 1; }
+}
+
 load() {
 	insmod /job/guestmemfs.ko "$@"
 }

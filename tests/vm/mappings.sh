@@ -62,7 +62,6 @@ stage1() {
 	rm $mnt/big
 
 	truncate -s 16M $mnt/p
-	check "a private mapping is refused" gmem private $mnt/p
 	check "truncate against faults" gmem race $mnt/p 5
 	truncate -s 16M $mnt/p
 	check "mprotect, munmap, fork, mremap of parts" gmem parts $mnt/p

@@ -26,6 +26,11 @@ static inline void *kvmalloc_array(size_t n, size_t size, int gfp)
 	return unit_may_allocate() ? reallocarray(NULL, n, size) : NULL;
 }
 
+static inline void *kvmalloc(size_t size, int gfp)
+{
+	return kvmalloc_array(1, size, gfp);
+}
+
 static inline void kvfree(void *p)
 {
 	free(p);

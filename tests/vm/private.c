@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * private TEST FILE - what private mappings do, and what they keep others from.
+ * FILE has 8 MiB and nobody else maps it. Exits with 0 if all is as it should be.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB	(1UL << 20)
+#define LEN	(8 * MIB)
+#define RW	(PROT_READ | PROT_WRITE)
+
+static const char *path;
+static sigjmp_buf caught;
+
+static void must(int ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "private: not so: %s (%s)\n", what, strerror(errno));
+	exit(1);
+}
+
+static char *map(int prot, int flags, int oflags)
+{
+	int fd = open(path, oflags);
+	char *p;
+
+	must(fd >= 0, path);
+	p = mmap(NULL, LEN, prot, flags, fd, 0);
+	close(fd);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static char *map_private(void)
+{
+	return map(RW, MAP_PRIVATE, O_RDONLY);
+}
+
+static char *map_shared(void)
+{
+	return map(RW, MAP_SHARED, O_RDWR);
+}
+
+/* Every 4 KiB of the file begins with @seed. */
+static void fill(uint64_t seed)
+{
+	char *p = map_shared();
+	size_t i;
+
+	must(!!p, "a shared mapping");
+	for (i = 0; i < LEN; i += 4096)
+		*(uint64_t *)(p + i) = seed + i;
+	munmap(p, LEN);
+}
+
+static int holds(const char *p, uint64_t seed)
+{
+	size_t i;
+
+	for (i = 0; i < LEN; i += 4096)
+		if (*(volatile uint64_t *)(p + i) != seed + i)
+			return 0;
+	return 1;
+}
+
+static int refused(char *p)
+{
+	return !p && errno == ETXTBSY;
+}
+
+static void test_cow(void)
+{
+	char *a, *b, *ro;
+	size_t i;
+
+	fill(1);
+	a = map_private();
+	b = map_private();
+	must(a && b && holds(a, 1) && holds(b, 1), "they show the file");
+	for (i = 0; i < LEN; i += 8192)
+		a[i + 8] = 'x';
+	ro = map(PROT_READ, MAP_SHARED, O_RDONLY);
+	must(!!ro, "a shared mapping that cannot write may stay beside them");
+	for (i = 0; i < LEN; i += 8192)
+		must(a[i + 8] == 'x' && !b[i + 8] && !ro[i + 8],
+		     "a write is seen by whoever wrote");
+	must(holds(a, 1) && holds(b, 1) && holds(ro, 1), "the rest is as it was");
+}
+
+static void test_busy(void)
+{
+	char *p, *s;
+	int status;
+
+	fill(2);
+	p = map_private();
+	must(refused(map_shared()), "no writer beside a private mapping");
+	must(!munmap(p + MIB, MIB), "munmap of a part");
+	must(refused(map_shared()), "nor beside parts of one");
+	if (!fork()) {
+		munmap(p, LEN);
+		_exit(refused(map_shared()) ? 0 : 1);
+	}
+	must(wait(&status) > 0 && !status, "nor when a child gave up its copy");
+	munmap(p, LEN);
+	s = map_shared();
+	must(!!s, "but when all are gone");
+	must(refused(map_private()), "no private mapping beside a writer");
+	must(mremap(s, LEN, 2 * MIB, 0) == s && refused(map_private()),
+	     "nor beside a part");
+	munmap(s, 2 * MIB);
+	p = map_private();
+	must(p && holds(p, 2), "but then, and it shows the file");
+}
+
+/* What is cached must not outlive what it was copied from. */
+static void test_stale(void)
+{
+	int fd = open(path, O_RDWR);
+	char *p, *s;
+
+	fill(3);
+	p = map_private();
+	must(holds(p, 3), "first contents");
+	munmap(p, LEN);
+	fill(4);
+	p = map_private();
+	must(holds(p, 4), "contents written after they were cached");
+	munmap(p, LEN);
+	s = map_shared();
+	posix_fadvise(fd, 0, LEN, POSIX_FADV_WILLNEED);
+	readahead(fd, 0, LEN);
+	*(uint64_t *)s = 99;
+	munmap(s, LEN);
+	p = map_private();
+	must(*(uint64_t *)p == 99, "readahead beside a writer caches nothing");
+}
+
+static void on_signal(int sig)
+{
+	siglongjmp(caught, sig);
+}
+
+static int signal_of(volatile char *p)
+{
+	int sig = sigsetjmp(caught, 1);
+
+	if (!sig)
+		(void)*p;
+	return sig;
+}
+
+static void test_shrink(void)
+{
+	int fd = open(path, O_RDWR);
+	char *p;
+
+	signal(SIGBUS, on_signal);
+	fill(5);
+	p = map_private();
+	p[3 * MIB] = 'c';
+	must(holds(p + 0, 5) || 1, "read all");
+	must(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 2 * MIB,
+			2 * MIB), "punch");
+	must(p[3 * MIB] == 'c', "what was written stays");
+	must(*(uint64_t *)(p + 2 * MIB) == 0, "what was not is a hole");
+	must(*(uint64_t *)(p + 4 * MIB) == 5 + 4 * MIB, "the rest is there");
+	must(!ftruncate(fd, 5 * MIB + 100), "truncate");
+	must(!signal_of(p + 5 * MIB + 4095), "EOF's page is there");
+	must(p[5 * MIB + 200] == 0, "zero after EOF");
+	must(signal_of(p + 5 * MIB + 4096) == SIGBUS, "SIGBUS behind it");
+	must(!ftruncate(fd, LEN), "grow");
+	must(*(uint64_t *)(p + 6 * MIB) == 0, "zeroes where it grew");
+	munmap(p, LEN);
+}
+
+/* It has pages: what shared mappings cannot do works. */
+static void test_pages(void)
+{
+	int fd = open("/job/tests/private", O_RDONLY | O_DIRECT), pipes[2];
+	struct iovec local, remote;
+	char buf[16], *p;
+
+	fill(6);
+	p = map_private();
+	must(fd >= 0 && pread(fd, p, 4096, 0) == 4096 && !memcmp(p, "\177ELF", 4),
+	     "O_DIRECT into it");
+	local = (struct iovec){ buf, sizeof(buf) };
+	remote = (struct iovec){ p, sizeof(buf) };
+	must(process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == sizeof(buf),
+	     "process_vm_readv");
+	must(!pipe(pipes) && vmsplice(pipes[1], &remote, 1, 0) > 0, "vmsplice");
+	must(!mlock(p, LEN), "mlock");
+	must(!madvise(p, LEN, MADV_DONTNEED) || errno == EINVAL, "MADV_DONTNEED");
+}
+
+static long smaps(const char *key)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[200];
+	long sum = 0;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, strlen(key)))
+			sum += atol(line + strlen(key));
+	return sum;
+}
+
+static void test_huge(void)
+{
+	char *at, *p;
+	int fd = open(path, O_RDONLY);
+
+	fill(7);
+	at = mmap(NULL, LEN + 2 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	at = (char *)(((uintptr_t)at + 2 * MIB - 1) & ~(2 * MIB - 1));
+	p = mmap(at, LEN, RW, MAP_PRIVATE | MAP_FIXED, fd, 0);
+	must(p == at && !madvise(p, LEN, MADV_HUGEPAGE), "MADV_HUGEPAGE");
+	must(holds(p, 7), "contents");
+	must(smaps("FilePmdMapped:") == LEN / 1024, "2 MiB of page cache by a PMD");
+}
+
+/* hold FILE: keep a private mapping, all of it read. */
+static void test_hold(void)
+{
+	char *p = map_private();
+	size_t i;
+
+	must(!!p, "a private mapping");
+	for (i = 0; i < LEN; i += 4096)
+		(void)*(volatile char *)(p + i);
+	pause();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*run)(void);
+	} tests[] = {
+		{ "cow", test_cow },		{ "busy", test_busy },
+		{ "stale", test_stale },	{ "shrink", test_shrink },
+		{ "pages", test_pages },	{ "huge", test_huge },
+		{ "hold", test_hold },
+	};
+	size_t i;
+
+	for (i = 0; argc == 3 && i < sizeof(tests) / sizeof(*tests); i++) {
+		if (strcmp(argv[1], tests[i].name))
+			continue;
+		path = argv[2];
+		tests[i].run();
+		return 0;
+	}
+	return fprintf(stderr, "usage: private TEST FILE\n"), 2;
+}

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# fallocate, holes, extents, O_TMPFILE, attributes and flags; and all of it in
+# the next kernel.
+# lab: memory=4G
+
+gmem() { /job/tests/gmem "$@"; }
+free_blocks() { stat -f -c %f $mnt; }
+blocks() { echo $(($(stat -c %b "$1") / 4096)); }
+# Offset, length and flags of each extent, in blocks of 2 MiB.
+extents() {
+	io -r -c "fiemap -v" "$1" | awk 'NR > 2 && $3 != "hole" { print $2, $NF }'
+}
+
+holes() {
+	check "fallocate" fallocate -l 8M $mnt/a
+	same "gives a size" 8388608 "$(stat -c %s $mnt/a)"
+	same "and blocks" 4 "$(blocks $mnt/a)"
+	same "which are written, so that they need no zeroing" "[0..16383]: 0x1" "$(extents $mnt/a)"
+	check "and zero" gmem zero $mnt/a
+	gmem fill $mnt/a 5
+	sum=$(gmem sum $mnt/a)
+	check "KEEP_SIZE" fallocate -n -o 8M -l 4M $mnt/a
+	same "keeps the size" "8388608 6" "$(stat -c %s $mnt/a) $(blocks $mnt/a)"
+	same "and the contents" "$sum" "$(gmem sum $mnt/a)"
+	check "growing into it" truncate -s 11M $mnt/a
+	same "takes nothing more" 6 "$(blocks $mnt/a)"
+	check "KEEP_SIZE again" fallocate -n -o 12M -l 4M $mnt/a
+	check "truncate to the same size" truncate -s 11M $mnt/a
+	same "gives back what lies beyond" 6 "$(blocks $mnt/a)"
+	truncate -s 8M $mnt/a
+	same "as truncating to a smaller one does" 4 "$(blocks $mnt/a)"
+
+	free=$(free_blocks)
+	check "punch a block" fallocate -p -o 2M -l 2M $mnt/a
+	same "it is free" $((free + 1)) "$(free_blocks)"
+	same "the rest is there" "0 4194304" "$(io -r -c 'seek -d 0' -c 'seek -d 2m' $mnt/a | awk 'NR > 1 && $1 == "DATA" { printf "%s%s", s, $2; s = " " }')"
+	same "SEEK_HOLE" "HOLE 2097152" "$(io -r -c 'seek -h 0' $mnt/a | tail -n 1 | tr '\t' ' ')"
+	same "SEEK_HOLE at the end" "HOLE 8388608" "$(io -r -c 'seek -h 4m' $mnt/a | tail -n 1 | tr '\t' ' ')"
+	check "the rest is as it was" gmem range $mnt/a 0 2097152 5
+	check "on both sides" gmem range $mnt/a 4194304 4194304 5
+	check "a hole reads as zeroes" gmem range $mnt/a 2097152 2097152 zero
+	same "and gets a block when it is touched" 4 "$(blocks $mnt/a)"
+	gmem fill $mnt/a 5
+	check "punch from within a block to within another" fallocate -p -o 3M -l 2M $mnt/a
+	same "frees no block that is in use in part" 4 "$(blocks $mnt/a)"
+	check "and zeroes its part" gmem range $mnt/a 3145728 2097152 zero
+	check "no more before" gmem range $mnt/a 0 3145728 5
+	check "nor after" gmem range $mnt/a 5242880 3145728 5
+	check "punch within a block" fallocate -p -o 100 -l 200 $mnt/a
+	check "zeroes that" gmem range $mnt/a 104 192 zero
+	check "and no more" gmem range $mnt/a 304 4096 5
+	truncate -s 7M $mnt/a
+	check "punch beyond EOF" fallocate -p -o 6M -l 1G $mnt/a
+	same "takes EOF's block" 3 "$(blocks $mnt/a)"
+	same "and leaves the size" 7340032 "$(stat -c %s $mnt/a)"
+	check "punch far beyond the region" fallocate -p -o 1T -l 1G $mnt/a
+
+	truncate -s 8M $mnt/a
+	gmem fill $mnt/a 5
+	check "ZERO_RANGE" fallocate -z -o 1M -l 4M $mnt/a
+	same "makes whole blocks unwritten, and they count" 4 "$(blocks $mnt/a)"
+	same "as FIEMAP says" "[0..4095]: 0x0,[4096..8191]: 0x800,[8192..16383]: 0x1" "$(extents $mnt/a | paste -sd,)"
+	check "they read as zeroes" gmem range $mnt/a 1048576 4194304 zero
+	check "the rest does not" gmem range $mnt/a 5242880 3145728 5
+	check "ZERO_RANGE grows a file" fallocate -z -o 9M -l 1M $mnt/a
+	same "to its end" 10485760 "$(stat -c %s $mnt/a)"
+	refused "beyond free space" "No space left" fallocate -o 0 -l 2G $mnt/a
+	same "nothing came of it" "10485760 5" "$(stat -c %s $mnt/a) $(blocks $mnt/a)"
+	refused "collapse" "not supported" fallocate -c -o 2M -l 2M $mnt/a
+	refused "insert" "not supported" fallocate -i -o 2M -l 2M $mnt/a
+	refused "RLIMIT_FSIZE" "File too large" sh -c "trap '' XFSZ; ulimit -f 16; fallocate -l 20M $mnt/l"
+	rm -f $mnt/a $mnt/l
+	same "all is free" 512 "$(free_blocks)"
+}
+
+extent_list() {
+	truncate -s 6M $mnt/e
+	physical=$(io -r -c "fiemap -v" $mnt/e | awk 'NR == 3 { split($3, p, "."); print p[1] * 512 }')
+	same "FIEMAP tells physical addresses, here those of the region" 1 \
+		$((physical >= $(region) && physical < $(region) + (1 << 30)))
+	same "unwritten" "[0..12287]: 0x801" "$(extents $mnt/e)"
+	chmod 755 $mnt
+	chmod 644 $mnt/e
+	same "but to nobody without CAP_SYS_ADMIN" "0..12287 0x803" \
+		"$(setpriv --reuid 65534 --regid 65534 --clear-groups xfs_io -r -c 'fiemap -v' $mnt/e | awk 'NR == 3 { print $3, $NF }')"
+	chmod 700 $mnt
+	rm $mnt/e
+}
+
+tmpfiles() {
+	check "O_TMPFILE, with blocks" gmem tmpfile $mnt $mnt/linked
+	same "linkat gives it a name" 4194304 "$(stat -c %s $mnt/linked)"
+	same "those without one are gone" 510 "$(free_blocks)"
+	check "hard link" ln $mnt/linked $mnt/again
+	rm $mnt/linked
+	check "the other name keeps the contents" gmem peek $mnt/again 0 tmpfile
+}
+
+attributes() {
+	touch $mnt/x
+	ln -s x $mnt/y
+	check "user attribute" setfattr -n user.colour -v green $mnt/x
+	check "trusted" setfattr -n trusted.note -v 1 $mnt/x
+	check "security" setfattr -n security.label -v secret $mnt/x
+	check "trusted, of a symbolic link" setfattr -h -n trusted.t -v 2 $mnt/y
+	check "of a directory" setfattr -n user.d -v d $mnt
+	same "they are read" green "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
+	check "replace" setfattr -n user.colour -v red $mnt/x
+	same "replaced" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
+	same "listed" "security.label trusted.note user.colour" \
+		"$(getfattr -m - $mnt/x 2>/dev/null | grep -v '^#' | sort | xargs)"
+	refused "one that is not there" "No such attribute" getfattr -n user.none $mnt/x
+	refused "remove it" "No such attribute" setfattr -x user.none $mnt/x
+	check "remove one that is" setfattr -x trusted.note $mnt/x
+	refused "more than 4 KiB of them" "No space left" \
+		setfattr -n user.big -v "$(head -c 5000 /dev/zero | tr '\0' x)" $mnt/x
+	same "leaves the others" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
+	refused "another namespace" "not supported" setfattr -n system.x -v 1 $mnt/x
+	check "empty value" setfattr -n user.empty $mnt/x
+
+	check "chattr +i" chattr +i $mnt/x
+	same "lsattr" ----i "$(lsattr $mnt/x | cut -c1-5)"
+	refused "immutable: no truncate" "not permitted" truncate -s 2M $mnt/x
+	refused "no unlink" "not permitted" rm -f $mnt/x
+	refused "no attribute" "not permitted" setfattr -n user.more -v 1 $mnt/x
+	refused "another flag" "not supported" chattr +c $mnt/again
+	check "chattr +a, a directory" sh -c "mkdir $mnt/log && chattr +a $mnt/log"
+	check "append only: a name more" touch $mnt/log/1
+	refused "none less" "not permitted" rm $mnt/log/1
+	same "statx knows" "--a--" "$(lsattr -d $mnt/log | cut -c4-8 | tr -d '\n')"
+}
+
+describe_more() {
+	describe $mnt
+	find $mnt | sort | xargs getfattr -dh -m - --absolute-names
+	lsattr -R $mnt 2>/dev/null | sort
+	for f in $mnt/again $mnt/sparse; do io -r -c "fiemap -v" $f; done
+}
+
+frozen() {
+	echo 1 >/sys/fs/guestmemfs/active || return
+	refused "frozen: fallocate" "busy" fallocate -l 4M $mnt/sparse
+	refused "punch" "busy" fallocate -p -o 0 -l 2M $mnt/sparse
+	refused "O_TMPFILE" "busy" gmem tmpfile $mnt $mnt/never
+	refused "setfattr" "busy" setfattr -n user.x -v 1 $mnt/again
+	refused "chattr" "busy" chattr +a $mnt/again
+	check "SEEK_HOLE and FIEMAP go on" io -r -c "seek -h 0" -c "fiemap" $mnt/sparse
+}
+
+stage1() {
+	start
+	holes
+	extent_list
+	tmpfiles
+	attributes
+	fallocate -l 8M $mnt/sparse
+	gmem fill $mnt/sparse 9
+	fallocate -p -o 2M -l 2M $mnt/sparse
+	fallocate -n -o 10M -l 4M $mnt/sparse
+	[[ $kernel = debian-* ]] && return
+	frozen
+	describe_more >/job/before
+	gmem sparse-sum $mnt/sparse >/job/sum
+	next_stage
+}
+
+stage2() {
+	start
+	describe_more >/job/after
+	same "holes, extents beyond EOF, attributes and flags are as they were" "" \
+		"$(diff /job/before /job/after)"
+	same "contents" "$(cat /job/sum)" "$(gmem sparse-sum $mnt/sparse)"
+	refused "immutable still" "not permitted" rm -f $mnt/x
+	check "until told otherwise" sh -c "chattr -i $mnt/x && rm $mnt/x"
+	check "growing takes what lies beyond EOF" truncate -s 14M $mnt/sparse
+	same "and fills what lacks" 6 "$(blocks $mnt/sparse)"
+}
