@@ -4,7 +4,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 LAB := scripts/lab
 
-.PHONY: all demo check unit kunit vmtest bench lint shell install clean help
+.PHONY: all demo demo-template check unit kunit vmtest bench lint shell install clean help
 
 all:
 	@test -e $(KDIR)/Makefile || { \
@@ -17,7 +17,7 @@ install: all
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
 	depmod -a
 
-demo shell unit kunit vmtest lint bench:
+demo demo-template shell unit kunit vmtest lint bench:
 	@$(LAB) $@
 
 check:
@@ -32,6 +32,7 @@ help:
 	@echo "make           build guestmemfs.ko for KDIR=$(KDIR)"
 	@echo "make install   and install it"
 	@echo "make demo      a live update of a KVM guest (DEMO_MEM, DEMO_REGION)"
+	@echo "make demo-template  one template VM and its clones"
 	@echo "make check     lint, unit, kunit and vmtest; ends in N passed, N failed"
 	@echo "make lint      checkpatch, sparse, W=1, kernel-doc, shellcheck"
 	@echo "make unit      the pure code in userspace, under ASan and UBSan"

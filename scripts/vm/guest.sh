@@ -1,24 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # A KVM guest with its RAM in guestmemfs, driven by QEMU's monitor. Used by the
-# demo and by the tests; GUEST_MEM is the guest's size, GUEST_RAM its file.
+# demos and by the tests; GUEST_MEM is the guest's size, GUEST_RAM its file,
+# GUEST_BACKEND how QEMU maps it.
 
 GUEST_MEM=${GUEST_MEM:-256M}
 GUEST_RAM=${GUEST_RAM:-/mnt/g/guest-ram}
-guest_dir=/job/guest
-guest_console=$guest_dir/console
+GUEST_BACKEND=${GUEST_BACKEND:-share=on,align=2M}
+
+# guest_use NAME: which guest the functions below are about.
+guest_use() {
+	guest_dir=/job/guest${1:+-$1}
+	guest_console=$guest_dir/console
+}
+guest_use ""
 
 # guest_start [QEMU-ARGUMENT...]
 guest_start() {
 	modprobe kvm_amd 2>/dev/null
 	mkdir -p $guest_dir
-	rm -f $guest_dir/monitor $guest_dir/pid
+	rm -f $guest_dir/monitor $guest_dir/line $guest_dir/pid
 	qemu-system-x86_64 -accel kvm -cpu EPYC -machine q35,memory-backend=pc.ram \
 		-m "$GUEST_MEM" -nodefaults -display none -daemonize \
-		-object "memory-backend-file,id=pc.ram,size=$GUEST_MEM,mem-path=$GUEST_RAM,share=on,align=2M" \
+		-object "memory-backend-file,id=pc.ram,size=$GUEST_MEM,mem-path=$GUEST_RAM,$GUEST_BACKEND" \
 		-kernel /job/guest-vmlinuz -initrd /job/guest-initrd \
 		-append "console=ttyS0 quiet" \
 		-chardev "file,id=c,path=$guest_console,append=on" -serial chardev:c \
+		-chardev "socket,id=d,path=$guest_dir/line,server=on,wait=off" -serial chardev:d \
 		-monitor "unix:$guest_dir/monitor,server=on,wait=off" \
 		-pidfile $guest_dir/pid "$@"
 }
@@ -34,6 +42,7 @@ monitor() {
 guest_migrated() {
 	local i state
 	for i in $(seq 600); do
+		[[ -e $guest_dir/monitor ]] || { echo "QEMU is not there"; return 1; }
 		state=$(monitor "info migrate" | sed -n 's/.*[Ss]tatus: *//p' | head -n 1)
 		case $state in
 		completed*|failed*) break ;;
@@ -92,4 +101,30 @@ guest_is_healthy() {
 # guest_pages SIZE: how many of its pages KVM maps with that size (4k, 2m, 1g).
 guest_pages() {
 	cat /sys/kernel/debug/kvm/*-*/pages_"$1" 2>/dev/null | head -n 1
+}
+
+# guest_mark TEXT: have the guest write 4 MiB that depend on TEXT, and wait until
+# it tells their checksum.
+guest_mark() {
+	local i
+	echo "$1" | socat -t 1 - UNIX-CONNECT:$guest_dir/line
+	for i in $(seq 300); do
+		guest_marked "$1" >/dev/null && return
+		sleep 0.2
+	done
+	echo "the guest did not mark $1 within $((i / 5)) s"
+	return 1
+}
+
+# The checksum of what guest_mark had it write.
+guest_marked() {
+	grep -ao "GUEST marked $1 [0-9a-f]*" $guest_console | tail -n 1 | grep -o '[^ ]*$'
+}
+
+# guest_memory KEY: KiB of its RAM by /proc/PID/smaps, Rss or Private_Dirty say.
+guest_memory() {
+	awk -v ram="$GUEST_RAM" -v key="$1:" '
+		/^[0-9a-f]+-/ { in_ram = $6 == ram }
+		in_ram && $1 == key { n += $2 }
+		END { print n + 0 }' "/proc/$(cat $guest_dir/pid)/smaps"
 }
