@@ -148,7 +148,7 @@ int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 	return err;
 }
 
-static void scrub(struct gmfs_region *r, const struct gmfs_extent *run)
+static void scrub_run(struct gmfs_region *r, const struct gmfs_extent *run)
 {
 	u32 i;
 
@@ -180,7 +180,7 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 
 	while (gmfs_extents_cut(x, from, to, &cut)) {
 		if (READ_ONCE(r->scrub))
-			scrub(r, &cut);
+			scrub_run(r, &cut);
 		mutex_lock(&r->lock);
 		give_back(r, &cut);
 		mutex_unlock(&r->lock);

@@ -322,9 +322,11 @@ static const struct fs_context_operations gmfs_context_operations = {
 
 static int gmfs_init_fs_context(struct fs_context *fc)
 {
-	fc->fs_private = kzalloc(sizeof(struct context), GFP_KERNEL);
-	if (!fc->fs_private)
+	struct context *c = kzalloc(sizeof(*c), GFP_KERNEL);
+
+	if (!c)
 		return -ENOMEM;
+	fc->fs_private = c;
 	fc->ops = &gmfs_context_operations;
 	return 0;
 }

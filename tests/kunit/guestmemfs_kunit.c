@@ -230,12 +230,13 @@ static bool xattrs_same(const struct gmfs_xattrs *xs, const int *lens)
 	u32 n, nr = 0, pos = 0;
 	struct gmfs_xattr x;
 	char name[8];
-	bool there;
+	bool there, wanted;
 
 	for (n = 0; n < NAMES; n++) {
 		xattr_name(name, n);
 		there = gmfs_xattrs_find(xs, name, &x);
-		if (there == (lens[n] == NONE))
+		wanted = lens[n] != NONE;
+		if (there != wanted)
 			return false;
 		if (!there)
 			continue;

@@ -503,6 +503,28 @@ static int cmd_devmem(char **a)
 	return 0;
 }
 
+/* word SEED: the first one of a file that fill was given SEED for. */
+static int cmd_word(char **a)
+{
+	printf("%016" PRIx64 "\n", mix(strtoull(a[0], NULL, 0)));
+	return 0;
+}
+
+/* anywhere FILE MAX: as faults, but where mmap() puts it. */
+static int cmd_anywhere(char **a)
+{
+	int fd = open_file(a[0]);
+	size_t len = size_of(fd), i;
+	volatile char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	long before = faults();
+
+	for (i = 0; i < len; i += 4096)
+		p[i] = 1;
+	before = faults() - before;
+	fprintf(stderr, "gmem: %ld faults at %p\n", before, (void *)p);
+	return before > atol(a[1]);
+}
+
 /* hog MIB: use that much memory for a moment. */
 static int cmd_hog(char **a)
 {
@@ -741,6 +763,7 @@ static const struct {
 	{ "hold", 1, cmd_hold },	{ "private-sum", 1, cmd_private_sum },
 	{ "race", 2, cmd_race },		{ "parts", 1, cmd_parts },
 	{ "kpage", 1, cmd_kpage },	{ "kcore", 1, cmd_kcore },
+	{ "word", 1, cmd_word },	{ "anywhere", 2, cmd_anywhere },
 	{ "hog", 1, cmd_hog },		{ "cached", 1, cmd_cached },
 	{ "equal", 4, cmd_equal },	{ "bad-buffer", 1, cmd_bad_buffer },
 	{ "self-write", 1, cmd_self_write },

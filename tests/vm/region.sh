@@ -31,6 +31,9 @@ stage1() {
 	no_load "no memory at all" "is not memory" region=1G@64G
 	no_load "beyond the machine" "beyond what this machine" region=1G@0xfffffffff0000000
 	no_load "wraps around" "beyond what this machine" region=0xffffffffffe00000@4G
+	insmod /job/guestmemfs_peek.ko at=0x120000000 claim=4096
+	no_load "somebody has a part of it" "is claimed by somebody else" region=1G@4G
+	rmmod guestmemfs_peek
 	check "a good one" load region=1G@4G
 	check "is in /proc/iomem" grep -q '100000000-13fffffff : guestmemfs' /proc/iomem
 	same "PAT entry" "PAT: [mem 0x0000000100000000-0x0000000140000000] write-back" \

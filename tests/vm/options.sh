@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Mount options: given, shown, changed, wrong.
+# lab: memory=6G append=guestmemfs=2G,memmap=2G$4G
+
+gmem() { /job/tests/gmem "$@"; }
+shown() { awk '$3 == "guestmemfs" { print $4; exit }' /proc/mounts; }
+
+# The first word of the file that was there last.
+peek() {
+	insmod /job/guestmemfs_peek.ko at="$physical"
+	rmmod guestmemfs_peek
+	dmesg | sed -n 's/.*peek \([0-9a-f]*\)$/\1/p' | tail -n 1
+}
+
+# wrong TEXT MESSAGE OPTIONS: mount fails, and the log or mount's words say why.
+wrong() {
+	new_log >/dev/null
+	refused "$1" "$2" bash -c "mount -t guestmemfs -o $3 none $mnt 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
+}
+
+stage1() {
+	check "load" load
+	mkdir -p $mnt /mnt/2
+	wrong "no such option" "no_such" no_such
+	wrong "huge=" "Bad value for 'huge'" huge=always
+	wrong "mode=" "mode=17777 is more than 7777" mode=17777
+	wrong "nr_inodes=0" "nr_inodes=0 is not between 1 and 65536" nr_inodes=0
+	wrong "nr_inodes= too many" "nr_inodes=65537 is not between" nr_inodes=65537
+	wrong "uid=" "uid" uid=lots
+	wrong "a value that none takes" "scrub" scrub=yes
+	check "nothing of it is mounted" sh -c "! grep -q guestmemfs /proc/mounts"
+
+	check "mount" mount_g -o uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub
+	same "shown" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub" "$(shown)"
+	same "the root directory" "12 34 750" "$(stat -c '%u %g %a' $mnt)"
+	same "statfs" "5 4" "$(stat -f -c '%c %d' $mnt)"
+	check "as many inodes" touch $mnt/1 $mnt/2 $mnt/3 $mnt/4
+	refused "and no more" "No space left" touch $mnt/5
+	refused "nor without a name" "No space left" gmem tmpfile $mnt $mnt/5
+	check "a link is none" ln $mnt/1 $mnt/5
+	refused "fewer than are in use" "nr_inodes=4 is less than the 5 in use" \
+		bash -c "mount -o remount,nr_inodes=4 $mnt 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
+	check "more" mount -o remount,nr_inodes=6 $mnt
+	check "are had" touch $mnt/6
+	refused "an owner is not for remount" "use chown and chmod" \
+		bash -c "mount -o remount,uid=77 $mnt 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
+	same "the others stay" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=6,huge=pmd,scrub" "$(shown)"
+
+	check "a second mount without options" mount -t guestmemfs none /mnt/2
+	umount /mnt/2
+	check "or the same ones" mount -t guestmemfs -o huge=pmd,scrub none /mnt/2
+	umount /mnt/2
+	refused "not with others" "mounted with other options already" \
+		bash -c "mount -t guestmemfs -o huge=never none /mnt/2 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
+	same "and that changed nothing" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=6,huge=pmd,scrub" "$(shown)"
+
+	rm $mnt/6
+	truncate -s 1G $mnt/big
+	gmem fill $mnt/big 1
+	check "huge=pmd: 512 faults" gmem faults $mnt/big 0x40000000 513
+	same "no fewer" 512 "$(gmem faults $mnt/big 0x40000000 513 | sed 's/.*touched: \([0-9]*\) .*/\1/')"
+	check "huge=pud" mount -o remount,huge=pud $mnt
+	check "1 fault" gmem faults $mnt/big 0x40000000 2
+	check "wherever mmap() puts it" gmem anywhere $mnt/big 2
+	check "huge=never" mount -o remount,huge=never $mnt
+	same "huge=never: 512 faults a block" 32768 \
+		"$(truncate -s 128M $mnt/big; gmem faults $mnt/big 0x40000000 99999 | sed 's/.*touched: \([0-9]*\) .*/\1/')"
+	check "read-only" mount -o remount,ro $mnt
+	refused "no writes" "Read-only" touch $mnt/7
+	mount -o remount,rw $mnt
+
+	mount -o remount,huge=pud $mnt
+	physical=$(io -r -c "fiemap -v" $mnt/big | awk 'NR == 3 { split($3, p, "."); print p[1] * 512 }')
+	gmem fill $mnt/big 99
+	umount $mnt
+	check "mount with fewer inodes than there are" mount_g -o nr_inodes=2
+	check "shows them all" test -e $mnt/5
+	refused "but makes no more" "No space left" touch $mnt/8
+	same "scrub is not for ever" "rw,relatime,nr_inodes=2" "$(shown)"
+	same "peek" "$(gmem word 99)" "$(peek)"
+	rm $mnt/big
+	same "without scrub a free block keeps its contents" "$(gmem word 99)" "$(peek)"
+	mount -o remount,scrub,nr_inodes=10 $mnt
+	truncate -s 128M $mnt/big
+	gmem fill $mnt/big 99
+	same "the same block again" "$(gmem word 99)" "$(peek)"
+	rm $mnt/big
+	same "with scrub the last close zeroes it" 0000000000000000 "$(peek)"
+}

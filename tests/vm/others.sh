@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Programs that others wrote: the kernel's selftests, stress-ng and fio.
+# lab: memory=4G seconds=400
+
+# ksft TEXT FAILS COMMAND...: a selftest passes, but for the tests named in FAILS.
+ksft() {
+	local text=$1 fails=$2 failed
+	shift 2
+	"$@" >/tmp/ksft 2>&1
+	cat /tmp/ksft
+	failed=$(grep '^not ok' /tmp/ksft | sed 's/^not ok [0-9]* *-* *//' | paste -sd,)
+	if ! grep -q '^ok' /tmp/ksft; then
+		report "not ok" "$text: no test of it passed"
+	else
+		same "$text: $(grep -c '^ok' /tmp/ksft) passed" "$fails" "$failed"
+	fi
+}
+
+# The longest time that stress-ng may take, seconds.
+time=60
+[[ $kernel != debug ]] || time=20
+
+stressors() {
+	local s
+	mkdir $mnt/stress
+	# fallocate and fiemap want read() and write(); those that need pages of a
+	# shared mapping (O_DIRECT, vmsplice) are not here.
+	mount -o remount,fileio $mnt
+	check "stress-ng: mmap stressors, $time s" stress-ng --temp-path $mnt/stress --timeout $((time / 2)) \
+		--verify --metrics-brief --log-file /tmp/stress --mmap 1 --mmap-file --mmap-bytes 64M \
+		--mmapfixed 1 --mmaphuge 1 --mmaphuge-file --remap 1
+	check "stress-ng: file stressors" stress-ng --temp-path $mnt/stress --timeout $((time / 2)) \
+		--verify --metrics-brief --log-file /tmp/stress --fallocate 1 --fallocate-bytes 64M --fpunch 1 \
+		--seek 1 --seek-size 16M --rename 1 --link 1 --symlink 1 --dentry 1 --dentries 100 \
+		--dir 1 --dir-dirs 100 --xattr 1 --touch 1 --filename 1 --open 1 --chmod 1 \
+		--fiemap 1 --fiemap-bytes 8M --copy-file 1 --copy-file-bytes 128M --hdd 1 --hdd-bytes 16M
+	mount -o remount,nofileio $mnt
+	rm -rf ${mnt:?}/stress
+}
+
+stage1() {
+	start
+	truncate -s 16M $mnt/pfn
+	ksft "selftests/mm/pfnmap" "" /job/tests/pfnmap -- $mnt/pfn
+	cd $mnt || return
+	# 6.12: mincore() asks the page cache about a VM_PFNMAP mapping, which is not
+	# there, and mremap() does not move several VMAs at once.
+	old_mincore='' old_mremap=''
+	if [[ $kernel = debian-6.12 ]]; then
+		old_mincore=global.check_file_mmap
+		old_mremap="mremap move multiple vmas,mremap move multiple vmas [dontunnmap],"
+		old_mremap+="mremap move multiple vmas split,mremap move multiple vmas split [dontunnmap],"
+		old_mremap+="mremap move multiple invalid vmas"
+	fi
+	ksft "selftests/mincore" "$old_mincore" /job/tests/mincore_selftest
+	ksft "selftests/mm/mremap_test" "$old_mremap" timeout 200 /job/tests/mremap_test -t 4
+	cd / || return
+	stressors
+	truncate -s 128M $mnt/fio	# else fio write()s it
+	check "fio: mmap engine, verified" fio --name=v --filename=$mnt/fio --size=128M --bs=4k \
+		--rw=randwrite --ioengine=mmap --verify=crc32c --output=/tmp/fio
+	check "fio: threads on one file" fio --name=t --filename=$mnt/fio --size=64M --bs=64k \
+		--rw=randrw --ioengine=mmap --numjobs=3 --thread --time_based --runtime=5 --output=/tmp/fio
+	rm -f $mnt/pfn $mnt/fio
+	same "all blocks are free again" "$(stat -f -c %b $mnt)" "$(stat -f -c %f $mnt)"
+	check "umount" umount $mnt
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A rival for the region: shows the first word at a physical address in the log,
+ * or, with claim=BYTES, holds that range so that nobody else can claim it.
+ */
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/module.h>
+
+static unsigned long at;
+module_param(at, ulong, 0);
+static unsigned long claim;
+module_param(claim, ulong, 0);
+
+static int __init peek_init(void)
+{
+	u64 *p;
+
+	if (claim)
+		return request_mem_region(at, claim, "peek") ? 0 : -EBUSY;
+	p = memremap(at, PAGE_SIZE, MEMREMAP_WB);
+	if (!p)
+		return -ENOMEM;
+	pr_info("peek %016llx\n", *p);
+	memunmap(p);
+	return 0;
+}
+
+static void __exit peek_exit(void)
+{
+	if (claim)
+		release_mem_region(at, claim);
+}
+
+module_init(peek_init);
+module_exit(peek_exit);
+MODULE_DESCRIPTION("Look at guestmemfs' region, or hold it");
+MODULE_LICENSE("GPL");
