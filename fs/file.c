@@ -73,14 +73,14 @@ static int zero_part(struct inode *inode, loff_t from, loff_t to)
 /*
  * Nobody maps [from, to) any more. From a PUD boundary to one, and what is
  * outside comes back by faults: 6.12 cannot split a PUD entry without mmap_lock
- * (zap_pud_range()). Pages that a private mapping has written stay outside.
+ * (zap_pud_range()).
  */
 static void unmap(struct inode *inode, loff_t from, loff_t to)
 {
 	loff_t start = round_down(from, PUD_SIZE);
 
 	unmap_mapping_range(inode->i_mapping, start,
-			    round_up(to, PUD_SIZE) - start, 0);
+			    round_up(to, PUD_SIZE) - start, 1);
 }
 
 /**
@@ -155,7 +155,6 @@ static int shrink(struct inode *inode, loff_t old, loff_t size)
 		i_size_write(inode, old);
 		return err;
 	}
-	truncate_pagecache(inode, size);
 	gmfs_region_free(&gmfs.region, x, blocks_for(size), U32_MAX);
 	count_blocks(inode);
 	return 0;
@@ -167,16 +166,21 @@ static int shrink(struct inode *inode, loff_t old, loff_t size)
  * @size: the new size in bytes
  *
  * Context: inside gmfs_change_begin(), with the inode's lock held; may sleep.
- * Return: 0; -ENOSPC or -ENOMEM with size, blocks and contents unchanged.
+ * Return: 0; -ETXTBSY if the file has private mappings; -ENOSPC or -ENOMEM; and
+ * size, blocks and contents are unchanged.
  */
 int gmfs_file_resize(struct inode *inode, loff_t size)
 {
 	loff_t old = i_size_read(inode);
 	int err;
 
+	err = gmfs_file_begin_write(inode);
+	if (err)
+		return err;
 	filemap_invalidate_lock(inode->i_mapping);
 	err = size > old ? grow(inode, old, size) : shrink(inode, old, size);
 	filemap_invalidate_unlock(inode->i_mapping);
+	gmfs_file_end_write(inode);
 	return err;
 }
 
@@ -280,7 +284,6 @@ static int clear_edges(struct inode *inode, loff_t from, loff_t to, u32 *first,
 		if (!err)
 			err = zero_part(inode, round_down(to, GMFS_BLOCK_SIZE), to);
 	}
-	truncate_pagecache_range(inode, from, to - 1);
 	return err;
 }
 
@@ -314,8 +317,8 @@ static int zero_range(struct inode *inode, loff_t from, loff_t to)
 	if (!err)
 		err = clear_edges(inode, from, to, &first, &last);
 	if (!err && first < last)
-		gmfs_region_forget(&gmfs.region, &gmfs_i(inode)->extents, first,
-				   last);
+		err = gmfs_region_forget(&gmfs.region, &gmfs_i(inode)->extents,
+					 first, last);
 	return err;
 }
 
@@ -329,6 +332,9 @@ static int change_range(struct inode *inode, int mode, loff_t from, loff_t to)
 		if (err)
 			return err;
 	}
+	err = gmfs_file_begin_write(inode);
+	if (err)
+		return err;
 	filemap_invalidate_lock(inode->i_mapping);
 	if (mode & FALLOC_FL_PUNCH_HOLE)
 		err = punch_hole(inode, from, to);
@@ -339,6 +345,7 @@ static int change_range(struct inode *inode, int mode, loff_t from, loff_t to)
 	if (!err && extend)
 		err = gmfs_file_extend(inode, to);
 	filemap_invalidate_unlock(inode->i_mapping);
+	gmfs_file_end_write(inode);
 	return err;
 }
 
@@ -351,7 +358,7 @@ static int change_range(struct inode *inode, int mode, loff_t from, loff_t to)
  * @len: number of bytes
  *
  * Return: 0; -ENOSPC with nothing changed; -EBUSY while the tree is frozen;
- * -EOPNOTSUPP for another mode; -EFBIG beyond RLIMIT_FSIZE; -ENOMEM.
+ * -ETXTBSY if the file has private mappings; -EOPNOTSUPP for another mode; -EFBIG beyond RLIMIT_FSIZE; -ENOMEM.
  */
 long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {

@@ -28,8 +28,8 @@
  * @lock: protects @blocks
  * @blocks: which blocks are in use
  * @written: one bit a block that holds a file's data and not an earlier
- *	owner's; set under a lock of @zeroing, cleared under @lock when a block
- *	gets free, read without a lock
+ *	owner's; set under a lock of @zeroing, cleared while nobody can set it:
+ *	when a block gets free, and by FALLOC_FL_ZERO_RANGE; read without a lock
  * @zeroing: hashed by block: one task zeroes it, the others wait
  * @scrub: blocks are zeroed when they get free
  */
@@ -105,7 +105,7 @@ struct gmfs {
  * @vfs: the VFS's part
  * @extents: regular files: where the blocks are; written with the mapping's
  *	invalidate_lock held for writing, read with it held for reading
- * @users: regular files: shared mappings that may write and writers, or, below
+ * @users: regular files: shared mappings and whoever changes blocks, or, below
  *	zero, private mappings; see fs/mmap.c
  * @xattrs: extended attributes, packed as in an image; protected by a lock of
  *	xattr.c
@@ -137,8 +137,8 @@ int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 		      u32 to);
 void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 		      u32 to);
-void gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
-			u32 from, u32 to);
+int gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
+		       u32 from, u32 to);
 bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr);
 int gmfs_region_write_in(struct gmfs_region *r, u32 block);
 void *gmfs_region_map(struct gmfs_region *r, u32 block, u32 from, u32 len);

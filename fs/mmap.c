@@ -11,10 +11,14 @@
  * A private mapping needs pages, for copy-on-write and because KVM does not take
  * a read-only pfn for a fault. It gets them from the page cache, which copies
  * from the blocks as it reads: clean, reclaimable, and shared by all private
- * mappings of the file. So that the copy cannot go stale a file has either
- * private mappings or writers, never both: @users of struct gmfs_inode counts
- * mappings that may write upwards and private ones downwards, and whoever comes
- * second gets ETXTBSY. The first writer drops what is cached.
+ * mappings of the file.
+ *
+ * A file has either private mappings or anything else that maps or changes its
+ * blocks, never both: the copy cannot go stale, reading it needs no lock against
+ * changes, and no walk from a page to its mappings meets a pfn. @users of struct
+ * gmfs_inode counts private mappings downwards and the others upwards. Whoever
+ * comes second gets ETXTBSY, as with a program that runs. The first of the
+ * others drops what is cached.
  *
  * mm->mmap_lock or the VMA's lock, then gmfs.change, then the mapping's
  * invalidate_lock; Documentation/locking.rst has the whole order.
@@ -171,7 +175,10 @@ static int read_block(struct inode *inode, loff_t pos, void *to, u32 len)
 	return 0;
 }
 
-/* Called with the mapping's invalidate_lock held: the page cache is filling. */
+/*
+ * The folio is locked. Whoever changes blocks has raised @users and then waited
+ * for such folios, so if @users is not positive blocks stay as they are.
+ */
 static int gmfs_read_folio(struct file *file, struct folio *folio)
 {
 	struct inode *inode = folio->mapping->host;
@@ -179,7 +186,7 @@ static int gmfs_read_folio(struct file *file, struct folio *folio)
 	size_t done = 0, len, end;
 	int err = 0;
 
-	/* readahead() and posix_fadvise() need no mapping to ask for pages. */
+	/* Uprobes and readers of build IDs need no private mapping. */
 	if (atomic_read(&gmfs_i(inode)->users) > 0) {
 		folio_end_read(folio, false);
 		return -ETXTBSY;
@@ -202,7 +209,7 @@ const struct address_space_operations gmfs_address_space_operations = {
 };
 
 /**
- * gmfs_file_begin_write - about to change a file's contents
+ * gmfs_file_begin_write - about to change a file's blocks, or to map them
  * @inode: a regular file
  *
  * Nobody has private mappings of it until gmfs_file_end_write(), and nothing
@@ -235,30 +242,17 @@ static bool is_shared(const struct vm_area_struct *vma)
 	return vma->vm_flags & VM_MAYSHARE;
 }
 
-static bool may_write(const struct vm_area_struct *vma)
-{
-	return is_shared(vma) && vma->vm_flags & VM_MAYWRITE;
-}
-
 /* A VMA more, by fork or by a split; the file has one of its kind already. */
 static void gmfs_vma_open(struct vm_area_struct *vma)
 {
-	atomic_t *users = &gmfs_i(file_inode(vma->vm_file))->users;
-
-	if (may_write(vma))
-		atomic_inc(users);
-	else if (!is_shared(vma))
-		atomic_dec(users);
+	atomic_add(is_shared(vma) ? 1 : -1,
+		   &gmfs_i(file_inode(vma->vm_file))->users);
 }
 
 static void gmfs_vma_close(struct vm_area_struct *vma)
 {
-	atomic_t *users = &gmfs_i(file_inode(vma->vm_file))->users;
-
-	if (may_write(vma))
-		atomic_dec(users);
-	else if (!is_shared(vma))
-		atomic_inc(users);
+	atomic_add(is_shared(vma) ? -1 : 1,
+		   &gmfs_i(file_inode(vma->vm_file))->users);
 }
 
 static const struct vm_operations_struct gmfs_shared_vm_operations = {
@@ -280,8 +274,8 @@ static const struct vm_operations_struct gmfs_private_vm_operations = {
  * @file: the file
  * @vma: where
  *
- * Return: 0; -ETXTBSY for a private mapping of a file that somebody can write,
- * or the other way round.
+ * Return: 0; -ETXTBSY for a private mapping of a file that has shared ones, or
+ * the other way round, or that somebody is changing.
  */
 int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -296,11 +290,9 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_ops = &gmfs_private_vm_operations;
 		return 0;
 	}
-	if (may_write(vma)) {
-		err = gmfs_file_begin_write(inode);
-		if (err)
-			return err;
-	}
+	err = gmfs_file_begin_write(inode);
+	if (err)
+		return err;
 	/* VM_HUGEPAGE: 6.12, before 6.12.115, asks the THP setting even for pfns. */
 	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP | VM_DONTEXPAND |
 			  VM_HUGEPAGE);
@@ -326,7 +318,7 @@ unsigned long gmfs_get_unmapped_area(struct file *file, unsigned long addr,
 {
 	unsigned long found, offset = pgoff << PAGE_SHIFT;
 
-	if (!addr && len >= PUD_SIZE && len <= TASK_SIZE - PUD_SIZE &&
+	if (!addr && !(flags & MAP_FIXED) && len >= PUD_SIZE && len <= TASK_SIZE - PUD_SIZE &&
 	    READ_ONCE(gmfs.options.huge) >= PUD_ORDER) {
 		found = gmfs_get_area(file, len + PUD_SIZE, flags);
 		if (!IS_ERR_VALUE(found))

@@ -11,7 +11,7 @@
  * write-back; iounmap() would take the entry away again, vunmap() removes the
  * mapping alone. So an entry for each GiB stays, and no kernel mapping.
  *
- * Afterwards the kernel maps a block only while it zeroes it.
+ * Afterwards the kernel maps a block only while it zeroes or copies it.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 

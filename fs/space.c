@@ -5,8 +5,8 @@
  * A free block is *unwritten*: what it holds is an earlier owner's, and nobody
  * sees it. A file that gets it zeroes it when it is first touched, or before
  * that if fallocate() is asked to; from then on it is *written*. It becomes
- * unwritten again when it gets free, and is zeroed there and then only if the
- * mount option "scrub" says so.
+ * unwritten again when it gets free, or by FALLOC_FL_ZERO_RANGE, and is zeroed
+ * there and then only if the mount option "scrub" says so.
  *
  * The kernel maps a block for as long as it zeroes or copies it, no longer.
  */
@@ -148,17 +148,20 @@ int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 	return err;
 }
 
-static void scrub_run(struct gmfs_region *r, const struct gmfs_extent *run)
+static int zero_written(struct gmfs_region *r, u32 start, u32 nr)
 {
 	u32 i;
+	int err;
 
-	for (i = run->start; i < run->start + run->nr; i++) {
-		if (gmfs_region_is_written(r, i, 1) &&
-		    gmfs_region_zero(r, i, 0, GMFS_BLOCK_SIZE))
-			pr_warn_ratelimited("no memory to scrub block %u: it keeps its contents until it is used again\n",
-					    i);
+	for (i = start; i < start + nr; i++) {
+		if (gmfs_region_is_written(r, i, 1)) {
+			err = gmfs_region_zero(r, i, 0, GMFS_BLOCK_SIZE);
+			if (err)
+				return err;
+		}
 		cond_resched();
 	}
+	return 0;
 }
 
 /**
@@ -179,8 +182,8 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 	struct gmfs_extent cut;
 
 	while (gmfs_extents_cut(x, from, to, &cut)) {
-		if (READ_ONCE(r->scrub))
-			scrub_run(r, &cut);
+		if (READ_ONCE(r->scrub) && zero_written(r, cut.start, cut.nr))
+			pr_warn_ratelimited("no memory to scrub blocks: some keep their contents until they are used again\n");
 		mutex_lock(&r->lock);
 		give_back(r, &cut);
 		mutex_unlock(&r->lock);
@@ -188,27 +191,39 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 }
 
 /**
- * gmfs_region_forget - make blocks of a file unwritten
+ * gmfs_region_forget - make blocks of a file read as zeroes
  * @r: the region
  * @x: the file's extents
  * @from: first block of the file
  * @to: block after the last
  *
- * Nobody may map them any more. They stay the file's and read as zeroes.
+ * Nobody may map them any more. They stay the file's and become unwritten, or
+ * are zeroed if the tree is mounted with "scrub".
  *
- * Context: the file's invalidate_lock is held for writing.
+ * Context: inside gmfs_change_begin(), with the file's invalidate_lock held for
+ * writing; may sleep.
+ * Return: 0, or -ENOMEM and some are as they were.
  */
-void gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
-			u32 from, u32 to)
+int gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
+		       u32 from, u32 to)
 {
-	u32 i, at, end;
+	u32 i, n, at, end, start;
+	int err;
 
 	for (i = gmfs_extents_find(x, from); i < x->nr && x->e[i].at < to; i++) {
 		at = max(from, x->e[i].at);
 		end = min(to, x->e[i].at + x->e[i].nr);
-		for (; at < end; at++)
-			clear_bit(x->e[i].start + (at - x->e[i].at), r->written);
+		start = x->e[i].start + (at - x->e[i].at);
+		if (READ_ONCE(r->scrub)) {
+			err = zero_written(r, start, end - at);
+			if (err)
+				return err;
+			continue;
+		}
+		for (n = start; n < start + (end - at); n++)
+			clear_bit(n, r->written);
 	}
+	return 0;
 }
 
 /**

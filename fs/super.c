@@ -74,6 +74,7 @@ enum {
 };
 
 #define GIVEN(opt)	BIT(OPT_##opt)
+#define GIVEN_ROOT	(GIVEN(UID) | GIVEN(GID) | GIVEN(MODE))
 
 static const struct constant_table huge_values[] = {
 	{ "pud",	PUD_ORDER },
@@ -162,17 +163,27 @@ static void apply(struct gmfs_options *o, const struct gmfs_options *change)
 	o->given |= change->given;
 }
 
-static bool same_root(const struct gmfs_options *a, const struct gmfs_options *b)
+/* The root directory is as @change wants it: it was when mounted, or is now. */
+static bool same_root(const struct inode *root, const struct gmfs_options *change)
 {
-	return uid_eq(a->uid, b->uid) && gid_eq(a->gid, b->gid) &&
-	       a->mode == b->mode;
+	const struct gmfs_options *o = &gmfs.options;
+	unsigned int both = o->given & change->given;
+
+	if (change->given & GIVEN(UID) && !uid_eq(change->uid, root->i_uid) &&
+	    !(both & GIVEN(UID) && uid_eq(change->uid, o->uid)))
+		return false;
+	if (change->given & GIVEN(GID) && !gid_eq(change->gid, root->i_gid) &&
+	    !(both & GIVEN(GID) && gid_eq(change->gid, o->gid)))
+		return false;
+	return !(change->given & GIVEN(MODE)) ||
+	       change->mode == (root->i_mode & 07777) ||
+	       (both & GIVEN(MODE) && change->mode == o->mode);
 }
 
 static bool same(const struct gmfs_options *a, const struct gmfs_options *b)
 {
-	return same_root(a, b) && a->nr_inodes == b->nr_inodes &&
-	       a->huge == b->huge && a->scrub == b->scrub &&
-	       a->fileio == b->fileio;
+	return a->nr_inodes == b->nr_inodes && a->huge == b->huge &&
+	       a->scrub == b->scrub && a->fileio == b->fileio;
 }
 
 static void set_options(const struct gmfs_options *o)
@@ -209,9 +220,10 @@ static int gmfs_reconfigure(struct fs_context *fc)
 	struct context *c = fc->fs_private;
 	struct gmfs_options o = gmfs.options;
 
-	apply(&o, &c->options);
-	if (!same_root(&o, &gmfs.options))
+	if (!same_root(d_inode(fc->root), &c->options))
 		return invalfc(fc, "uid, gid and mode are for the first mount: use chown and chmod");
+	c->options.given &= ~GIVEN_ROOT;
+	apply(&o, &c->options);
 	if (o.nr_inodes < atomic_read(&gmfs.nr_inodes) &&
 	    o.nr_inodes < gmfs.options.nr_inodes)
 		return invalfc(fc, "nr_inodes=%u is less than the %u in use",
@@ -236,7 +248,7 @@ static int set_root(struct super_block *sb, const struct gmfs_options *o)
 	struct inode *root = d_inode(sb->s_root);
 	int err;
 
-	if (!(o->given & (GIVEN(UID) | GIVEN(GID) | GIVEN(MODE))))
+	if (!(o->given & GIVEN_ROOT))
 		return 0;
 	err = gmfs_change_begin();
 	if (err)
@@ -298,7 +310,8 @@ static int gmfs_get_tree(struct fs_context *fc)
 	/* One tree, one set of options: a second mount does not change it. */
 	o = gmfs.options;
 	apply(&o, &c->options);
-	if (same(&o, &gmfs.options))
+	if (same(&o, &gmfs.options) &&
+	    same_root(d_inode(fc->root), &c->options))
 		return 0;
 	errorf(fc, "guestmemfs: the tree is mounted with other options already: use -o remount to change them");
 	sb = fc->root->d_sb;

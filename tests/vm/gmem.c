@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/falloc.h>
 #include <linux/userfaultfd.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -718,7 +719,61 @@ static int cmd_churn(char **a)
 	return bad;
 }
 
-/* race FILE SECONDS: two mappers against truncate; SIGBUS is all they may meet. */
+/* advise FILE: madvise() does what it does on tmpfs, or says EINVAL. */
+static int cmd_advise(char **a)
+{
+	static const int refused[] = {
+		MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT,
+		MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+	};
+	int fd = open_file(a[0]), status;
+	char *p = map(fd, 16 * MIB, 0, 2 * MIB);
+	struct stat st;
+	size_t i;
+
+	signal(SIGSEGV, on_signal);
+	memset(p, 'a', 16 * MIB);
+	for (i = 0; i < sizeof(refused) / sizeof(*refused); i++)
+		if (!madvise(p, 4 * MIB, refused[i]) || errno != EINVAL)
+			return fprintf(stderr, "gmem: advice %d: %m\n", refused[i]), 1;
+	if (madvise(p + 2 * MIB, 5 * MIB, MADV_REMOVE))
+		die("MADV_REMOVE");
+	if (fstat(fd, &st) || st.st_blocks != 6 * 4096)
+		return fprintf(stderr, "gmem: it has %ld blocks\n", st.st_blocks), 1;
+	if (p[2 * MIB - 1] != 'a' || p[2 * MIB] || p[7 * MIB - 1] || p[7 * MIB] != 'a')
+		return fprintf(stderr, "gmem: MADV_REMOVE took something else\n"), 1;
+	if (madvise(p + 8 * MIB, 2 * MIB, MADV_DONTFORK))
+		die("MADV_DONTFORK");
+	if (!fork())
+		_exit(touch_signal(p + 8 * MIB) != SIGSEGV || p[10 * MIB] != 'a');
+	if (wait(&status) < 0 || status || p[8 * MIB] != 'a')
+		return fprintf(stderr, "gmem: MADV_DONTFORK\n"), 1;
+	if (mmap(p + 12 * MIB + 4096, 8192, PROT_READ, MAP_PRIVATE |
+		 MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		die("MAP_FIXED");
+	return p[12 * MIB + 4095] != 'a' || p[12 * MIB + 4096] ||
+	       p[12 * MIB + 12288] != 'a';
+}
+
+/* Something that takes pages away from whoever maps them, or brings some. */
+static int disturb(int fd)
+{
+	off_t at = rand() % (16 * MIB), len = 1 + rand() % (5 * MIB);
+
+	switch (rand() % 4) {
+	case 0:
+		return ftruncate(fd, at);
+	case 1:
+		return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+				 len);
+	case 2:
+		return fallocate(fd, FALLOC_FL_ZERO_RANGE, at, len);
+	default:
+		return fallocate(fd, 0, at, len);
+	}
+}
+
+/* race FILE SECONDS: two mappers against that; SIGBUS is all they may meet. */
 static int cmd_race(char **a)
 {
 	int fd = open_file(a[0]), seconds = atoi(a[1]), i, status, bad = 0;
@@ -737,8 +792,8 @@ static int cmd_race(char **a)
 			touch_signal(p + rand_r(&seed) % (16 * MIB));
 	}
 	for (time_t end = time(NULL) + seconds; time(NULL) < end;) {
-		if (ftruncate(fd, rand() % (16 * MIB)))
-			bad = 1;
+		if (disturb(fd))
+			bad = fprintf(stderr, "gmem: disturb: %m\n");
 	}
 	for (i = 0; i < 2; i++) {
 		kill(child[i], SIGKILL);
@@ -764,6 +819,7 @@ static const struct {
 	{ "race", 2, cmd_race },		{ "parts", 1, cmd_parts },
 	{ "kpage", 1, cmd_kpage },	{ "kcore", 1, cmd_kcore },
 	{ "word", 1, cmd_word },	{ "anywhere", 2, cmd_anywhere },
+	{ "advise", 1, cmd_advise },
 	{ "hog", 1, cmd_hog },		{ "cached", 1, cmd_cached },
 	{ "equal", 4, cmd_equal },	{ "bad-buffer", 1, cmd_bad_buffer },
 	{ "self-write", 1, cmd_self_write },

@@ -62,7 +62,10 @@ stage1() {
 	rm $mnt/big
 
 	truncate -s 16M $mnt/p
-	check "truncate against faults" gmem race $mnt/p 5
+	check "truncate, punch, zero and allocate against faults" gmem race $mnt/p 5
+	truncate -s 16M $mnt/p
+	check "madvise, MAP_FIXED" gmem advise $mnt/p
+	truncate -s 0 $mnt/p
 	truncate -s 16M $mnt/p
 	check "mprotect, munmap, fork, mremap of parts" gmem parts $mnt/p
 	rm $mnt/p

@@ -11,9 +11,9 @@ stage1() {
 	start
 	truncate -s 8M $p
 	check "copy on write" /job/tests/private cow $p
-	check "writers and private mappings exclude each other" /job/tests/private busy $p
+	check "shared and private mappings exclude each other" /job/tests/private busy $p
 	check "nothing stale is seen" /job/tests/private stale $p
-	check "punch and truncate" /job/tests/private shrink $p
+	check "no punch, no truncate beside them" /job/tests/private change $p
 	truncate -s 8M $p
 	check "pages: O_DIRECT, process_vm_readv, vmsplice, mlock" /job/tests/private pages $p
 	check "2 MiB folios, mapped by PMDs" /job/tests/private huge $p
