@@ -358,7 +358,8 @@ static int change_range(struct inode *inode, int mode, loff_t from, loff_t to)
  * @len: number of bytes
  *
  * Return: 0; -ENOSPC with nothing changed; -EBUSY while the tree is frozen;
- * -ETXTBSY if the file has private mappings; -EOPNOTSUPP for another mode; -EFBIG beyond RLIMIT_FSIZE; -ENOMEM.
+ * -ETXTBSY if the file has private mappings; -EOPNOTSUPP for another mode;
+ * -EFBIG beyond RLIMIT_FSIZE; -ENOMEM.
  */
 long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {

@@ -7,8 +7,9 @@
  * copy from one file here to another does not: the contents stay in the region.
  *
  * The inode's lock keeps blocks where they are: only faults and fallocate()'s
- * helpers work without it, and they only add blocks and zero them. It is held while user memory is touched, and
- * invalidate_lock and gmfs.change are not, for that may fault here.
+ * helpers work without it, and they only add blocks and zero them. It is held
+ * while user memory is touched, and invalidate_lock and gmfs.change are not, for
+ * that may fault here.
  */
 #include <linux/io.h>
 #include <linux/pagemap.h>
