@@ -57,6 +57,17 @@ static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn
 #endif
 }
 
+/* 7.3 renamed zap_vma_ptes(). */
+static inline void gmfs_zap_pfns(struct vm_area_struct *vma, unsigned long addr,
+				 unsigned long size)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 3, 0)
+	zap_special_vma_range(vma, addr, size);
+#else
+	zap_vma_ptes(vma, addr, size);
+#endif
+}
+
 /* 6.18 renamed generic_delete_inode(). */
 static inline int gmfs_drop_inode(struct inode *inode)
 {

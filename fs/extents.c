@@ -39,7 +39,7 @@ int gmfs_extents_reserve(struct gmfs_extents *x, u32 more)
 	/* Grow by half when growing again, so that n insertions cost O(n). */
 	if (x->max)
 		max = max(max, x->max + x->max / 2);
-	e = kvmalloc_array(max, sizeof(*e), GFP_KERNEL);
+	e = kvmalloc_array(max, sizeof(*e), GFP_KERNEL_ACCOUNT);
 	if (!e)
 		return -ENOMEM;
 	if (x->nr)

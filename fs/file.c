@@ -106,23 +106,20 @@ int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to)
 }
 
 /**
- * gmfs_file_extend - make a file larger, without giving it blocks
- * @inode: a regular file
- * @size: the new size in bytes, no smaller than the old one
+ * gmfs_file_clear_eof - what is behind EOF in its page reads as zeroes
+ * @inode: a regular file, about to grow
+ * @to: where what is written next begins; bytes from there on may stay
+ *
+ * A mapping can have written there.
  *
  * Context: as gmfs_file_fill(), and with the inode's lock held.
- * Return: 0, or -ENOMEM with nothing changed.
+ * Return: 0, or -ENOMEM.
  */
-int gmfs_file_extend(struct inode *inode, loff_t size)
+int gmfs_file_clear_eof(struct inode *inode, loff_t to)
 {
 	loff_t old = i_size_read(inode);
-	int err;
 
-	/* What was written through a mapping after EOF in EOF's page. */
-	err = zero_part(inode, old, PAGE_ALIGN(old));
-	if (!err)
-		i_size_write(inode, size);
-	return err;
+	return zero_part(inode, old, min(PAGE_ALIGN(old), to));
 }
 
 static int grow(struct inode *inode, loff_t old, loff_t size)
@@ -134,7 +131,10 @@ static int grow(struct inode *inode, loff_t old, loff_t size)
 		if (err)
 			return err;
 	}
-	return gmfs_file_extend(inode, size);
+	err = gmfs_file_clear_eof(inode, size);
+	if (!err)
+		i_size_write(inode, size);
+	return err;
 }
 
 static int shrink(struct inode *inode, loff_t old, loff_t size)
@@ -242,11 +242,11 @@ static void prepare_worker(struct work_struct *work)
 	prepare(container_of(work, struct prepare_work, work)->p);
 }
 
-/* Zero what is unwritten of a range, this task and helpers on the other CPUs. */
+/* Zero what is unwritten of a range, as many helpers as the task may use CPUs. */
 static void prepare_range(struct inode *inode, u32 from, u32 to)
 {
 	struct prepare p = { .inode = inode, .to = to };
-	u32 nr = min(num_online_cpus(), to - from) - 1, i;
+	u32 nr = min(cpumask_weight(current->cpus_ptr), to - from) - 1, i;
 	struct prepare_work *w;
 
 	atomic_set(&p.next, from);
@@ -276,7 +276,8 @@ static int clear_edges(struct inode *inode, loff_t from, loff_t to, u32 *first,
 
 	*first = blocks_for(from);
 	*last = to >> GMFS_BLOCK_SHIFT;
-	unmap(inode, from, to);
+	if (*first < *last)
+		unmap(inode, from, to);
 	if (*first > *last) {
 		err = zero_part(inode, from, to);
 	} else {
@@ -343,7 +344,9 @@ static int change_range(struct inode *inode, int mode, loff_t from, loff_t to)
 	else
 		err = gmfs_file_fill(inode, from, to);
 	if (!err && extend)
-		err = gmfs_file_extend(inode, to);
+		err = gmfs_file_clear_eof(inode, to);
+	if (!err && extend)
+		i_size_write(inode, to);
 	filemap_invalidate_unlock(inode->i_mapping);
 	gmfs_file_end_write(inode);
 	return err;
@@ -420,8 +423,10 @@ static struct run run_at(struct inode *inode, u32 at)
 		run.block = gmfs_file_find_block(inode, at, &run.nr);
 		run.written = test_bit(run.block, written);
 		end = run.block + run.nr;
-		run.nr = (run.written ? find_next_zero_bit(written, end, run.block) :
-			  find_next_bit(written, end, run.block)) - run.block;
+		/* The first bit may be set meanwhile: no run is empty for that. */
+		run.nr = (run.written ?
+			  find_next_zero_bit(written, end, run.block + 1) :
+			  find_next_bit(written, end, run.block + 1)) - run.block;
 		run.last = i + 1 == x->nr && run.block + run.nr == end;
 	}
 	filemap_invalidate_unlock_shared(inode->i_mapping);
@@ -482,7 +487,7 @@ loff_t gmfs_llseek(struct file *file, loff_t offset, int whence)
 int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 		u64 len)
 {
-	bool tell = capable(CAP_SYS_ADMIN);
+	bool tell = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 	struct run run;
 	u64 phys;
 	u32 flags, at, to;
@@ -491,6 +496,8 @@ int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 	err = fiemap_prep(inode, info, start, &len, 0);
 	if (err)
 		return err;
+	if (start >= gmfs.region.size)
+		return 0;
 	to = min_t(u64, DIV_ROUND_UP_ULL(start + len, GMFS_BLOCK_SIZE), U32_MAX);
 	for (at = start >> GMFS_BLOCK_SHIFT; at < to; at += run.nr) {
 		run = run_at(inode, at);

@@ -57,7 +57,7 @@ static int ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block)
 		err = gmfs_region_write_in(&gmfs.region, *block);
 	}
 	if (!err && pos > i_size_read(inode))
-		err = gmfs_file_extend(inode, pos);
+		err = gmfs_file_clear_eof(inode, pos);
 	filemap_invalidate_unlock(mapping);
 	return err;
 }

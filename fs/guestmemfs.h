@@ -179,7 +179,7 @@ int gmfs_xattr_init_security(struct inode *inode, struct inode *dir,
 /* In file.c */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous);
 int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to);
-int gmfs_file_extend(struct inode *inode, loff_t size);
+int gmfs_file_clear_eof(struct inode *inode, loff_t to);
 int gmfs_file_resize(struct inode *inode, loff_t size);
 long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len);
 loff_t gmfs_llseek(struct file *file, loff_t offset, int whence);

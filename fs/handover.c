@@ -31,11 +31,15 @@
  * gmfs_change_begin - about to change what an image tells
  *
  * Context: may sleep; gmfs_change_end() follows.
- * Return: 0; -EBUSY while the tree is frozen.
+ * Return: 0; -EBUSY while the tree is frozen; -EINTR if killed while waiting
+ * for it to be published, mounted or unmounted.
  */
 int gmfs_change_begin(void)
 {
-	down_read(&gmfs.change);
+	int err = down_read_killable(&gmfs.change);
+
+	if (err)
+		return err;
 	if (!gmfs.frozen)
 		return 0;
 	up_read(&gmfs.change);

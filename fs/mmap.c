@@ -186,7 +186,12 @@ static int gmfs_read_folio(struct file *file, struct folio *folio)
 	size_t done = 0, len, end;
 	int err = 0;
 
-	/* Uprobes and readers of build IDs need no private mapping. */
+	/*
+	 * Uprobes and readers of build IDs need no private mapping. The folio is
+	 * in the cache first: pairs with gmfs_file_begin_write(), where the count
+	 * is raised first.
+	 */
+	smp_mb();
 	if (atomic_read(&gmfs_i(inode)->users) > 0) {
 		folio_end_read(folio, false);
 		return -ETXTBSY;
@@ -242,11 +247,37 @@ static bool is_shared(const struct vm_area_struct *vma)
 	return vma->vm_flags & VM_MAYSHARE;
 }
 
-/* A VMA more, by fork or by a split; the file has one of its kind already. */
+/* A VMA more, by fork, a split or a move; the file has one of its kind already. */
 static void gmfs_vma_open(struct vm_area_struct *vma)
 {
-	atomic_add(is_shared(vma) ? 1 : -1,
-		   &gmfs_i(file_inode(vma->vm_file))->users);
+	struct inode *inode = file_inode(vma->vm_file);
+	loff_t from = (loff_t)vma->vm_pgoff << PAGE_SHIFT;
+	loff_t size = vma->vm_end - vma->vm_start;
+
+	atomic_add(is_shared(vma) ? 1 : -1, &gmfs_i(inode)->users);
+	/*
+	 * mremap() takes a PUD entry for a broken one and drops it, and nobody
+	 * flushes it (get_old_pud() in mm/mremap.c). So there must be none.
+	 */
+	if (is_shared(vma) && size >= PUD_SIZE)
+		unmap_mapping_range(inode->i_mapping, from, size, 1);
+}
+
+/*
+ * To split a VMA, mm splits the PMD entry at that place, and it takes what a PUD
+ * entry leads to for a table of them (mm_find_pmd() in mm/rmap.c).
+ */
+static int gmfs_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	unsigned long start = ALIGN_DOWN(addr, PUD_SIZE);
+
+	if (start == addr || start < vma->vm_start ||
+	    vma->vm_end - start < PUD_SIZE)
+		return 0;
+	/* No fault brings it back, until mmap_lock is given up. */
+	vma_start_write(vma);
+	gmfs_zap_pfns(vma, start, PUD_SIZE);
+	return 0;
 }
 
 static void gmfs_vma_close(struct vm_area_struct *vma)
@@ -258,6 +289,7 @@ static void gmfs_vma_close(struct vm_area_struct *vma)
 static const struct vm_operations_struct gmfs_shared_vm_operations = {
 	.open		= gmfs_vma_open,
 	.close		= gmfs_vma_close,
+	.may_split	= gmfs_vma_may_split,
 	.fault		= gmfs_fault,
 	.huge_fault	= gmfs_huge_fault,
 };

@@ -68,25 +68,22 @@ static void give_back(struct gmfs_region *r, const struct gmfs_extent *run)
 	gmfs_blocks_free(&r->blocks, run->start, run->nr);
 }
 
-/* Take runs of free blocks for a hole of @x, and note them in @got. */
-static int fill_hole(struct gmfs_region *r, const struct gmfs_extent *before,
-		     struct gmfs_extents *got, u32 at, u32 nr)
+/* Take runs of free blocks for a hole of a file, and note them in @got. */
+static int fill_hole(struct gmfs_region *r, struct gmfs_extents *got, u32 at,
+		     u32 nr, u32 goal)
 {
-	u32 start, len, goal;
+	u32 start, len;
 	int err;
 
 	while (nr) {
 		err = gmfs_extents_reserve(got, 1);
 		if (err)
 			return err;
-		goal = GMFS_NO_GOAL;
-		if (before && before->at + before->nr == at)
-			goal = before->start + before->nr;
 		len = gmfs_blocks_alloc(&r->blocks, nr, at, goal, &start);
 		if (!len)
 			return -ENOSPC;
 		gmfs_extents_insert(got, (struct gmfs_extent){ at, start, len });
-		before = &got->e[got->nr - 1];
+		goal = start + len;
 		at += len;
 		nr -= len;
 	}
@@ -96,7 +93,7 @@ static int fill_hole(struct gmfs_region *r, const struct gmfs_extent *before,
 static int fill_holes(struct gmfs_region *r, const struct gmfs_extents *x,
 		      struct gmfs_extents *got, u32 from, u32 to)
 {
-	u32 at, i, end;
+	u32 at, i, end, goal;
 	int err = 0;
 
 	for (at = from; at < to && !err; at = end) {
@@ -106,7 +103,10 @@ static int fill_holes(struct gmfs_region *r, const struct gmfs_extents *x,
 			continue;
 		}
 		end = i < x->nr ? min(to, x->e[i].at) : to;
-		err = fill_hole(r, i ? &x->e[i - 1] : NULL, got, at, end - at);
+		goal = GMFS_NO_GOAL;
+		if (i && x->e[i - 1].at + x->e[i - 1].nr == at)
+			goal = x->e[i - 1].start + x->e[i - 1].nr;
+		err = fill_hole(r, got, at, end - at, goal);
 	}
 	return err;
 }

@@ -107,7 +107,7 @@ const struct xattr_handler * const gmfs_xattr_handlers[] = {
  */
 ssize_t gmfs_listxattr(struct dentry *dentry, char *list, size_t size)
 {
-	bool trusted = capable(CAP_SYS_ADMIN);
+	bool trusted = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 	struct gmfs_xattrs *xs = &gmfs_i(d_inode(dentry))->xattrs;
 	struct gmfs_xattr x;
 	ssize_t used = 0;

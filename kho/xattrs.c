@@ -103,7 +103,7 @@ int gmfs_xattrs_set(struct gmfs_xattrs *xs, const struct gmfs_xattr *x)
 	if (size > GMFS_MAX_XATTRS)
 		return -ENOSPC;
 	if (size) {
-		to.data = kvmalloc(size, GFP_KERNEL);
+		to.data = kvmalloc(size, GFP_KERNEL_ACCOUNT);
 		if (!to.data)
 			return -ENOMEM;
 	}

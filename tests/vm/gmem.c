@@ -719,6 +719,67 @@ static int cmd_churn(char **a)
 	return bad;
 }
 
+/* A GiB with a word of its own every MiB, mapped by one PUD entry. */
+static char *map_pud(int fd)
+{
+	char *p = map(fd, GIB, 0, GIB);
+	size_t i;
+
+	for (i = 0; i < GIB; i += MIB)
+		*(uint64_t *)(p + i) = mix(i);
+	return p;
+}
+
+static int is_whole(const char *p, size_t from, size_t to)
+{
+	for (; from < to; from += MIB)
+		if (*(volatile uint64_t *)(p + from) != mix(from))
+			return fprintf(stderr, "gmem: wrong at %zu\n", from), 0;
+	return 1;
+}
+
+/* pud FILE: parts are taken out of what one PUD entry maps. 1 GiB, fallocated. */
+static int cmd_pud(char **a)
+{
+	int fd = open_file(a[0]), status, i;
+	char *p = map_pud(fd), *q;
+
+	signal(SIGSEGV, on_signal);
+	if (munmap(p + 4096, 4096) || touch_signal(p + 4096) != SIGSEGV ||
+	    !is_whole(p, 0, GIB))
+		return fprintf(stderr, "gmem: munmap\n"), 1;
+	munmap(p, GIB);
+	p = map_pud(fd);
+	if (mprotect(p + 5 * MIB + 4096, 4096, PROT_NONE) ||
+	    touch_signal(p + 5 * MIB + 4096) != SIGSEGV || !is_whole(p, 0, GIB))
+		return fprintf(stderr, "gmem: mprotect\n"), 1;
+	munmap(p, GIB);
+	p = map_pud(fd);
+	if (madvise(p + GIB / 2, GIB / 2, MADV_DONTFORK))
+		die("MADV_DONTFORK");
+	if (!fork())
+		_exit(touch_signal(p + GIB / 2) != SIGSEGV ||
+		      !is_whole(p, 0, GIB / 2));
+	if (wait(&status) < 0 || status || !is_whole(p, 0, GIB))
+		return fprintf(stderr, "gmem: fork\n"), 1;
+	munmap(p, GIB);
+	for (i = 0; i < 2; i++) {
+		/* To another GiB, and to a place that no PUD entry can map. */
+		p = map_pud(fd);
+		q = mmap(NULL, 3 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		q = (char *)(((uintptr_t)q + GIB - 1) & ~(GIB - 1)) + i * 2 * MIB;
+		if (mremap(p, GIB, GIB, MREMAP_MAYMOVE | MREMAP_FIXED, q) != q ||
+		    touch_signal(p) != SIGSEGV || !is_whole(q, 0, GIB))
+			return fprintf(stderr, "gmem: mremap %d\n", i), 1;
+		munmap(q, GIB);
+	}
+	p = map_pud(fd);
+	if (ftruncate(fd, GIB / 2) || !is_whole(p, 0, GIB / 2) ||
+	    ftruncate(fd, GIB) || p[GIB - MIB])
+		return fprintf(stderr, "gmem: truncate\n"), 1;
+	return 0;
+}
+
 /* advise FILE: madvise() does what it does on tmpfs, or says EINVAL. */
 static int cmd_advise(char **a)
 {
@@ -819,7 +880,7 @@ static const struct {
 	{ "race", 2, cmd_race },		{ "parts", 1, cmd_parts },
 	{ "kpage", 1, cmd_kpage },	{ "kcore", 1, cmd_kcore },
 	{ "word", 1, cmd_word },	{ "anywhere", 2, cmd_anywhere },
-	{ "advise", 1, cmd_advise },
+	{ "advise", 1, cmd_advise },	{ "pud", 1, cmd_pud },
 	{ "hog", 1, cmd_hog },		{ "cached", 1, cmd_cached },
 	{ "equal", 4, cmd_equal },	{ "bad-buffer", 1, cmd_bad_buffer },
 	{ "self-write", 1, cmd_self_write },

@@ -57,6 +57,11 @@ stage1() {
 			gmem faults $mnt/big 0x40000000 512
 		echo "$was" >$thp
 	fi
+	rm $mnt/big
+	fallocate -l 1G $mnt/big
+	check "fallocated: 1 fault at once" gmem faults $mnt/big 0x40000000 2
+	check "parts of what a PUD maps: munmap, mprotect, fork, mremap, truncate" \
+		gmem pud $mnt/big
 	check "not aligned to a block: it works all the same" \
 		gmem unaligned $mnt/big
 	rm $mnt/big

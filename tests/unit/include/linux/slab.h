@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define GFP_KERNEL	0
+#define GFP_KERNEL_ACCOUNT 0
 
 /* Allocations that succeed before one fails; negative: none fails. */
 extern int unit_allocations;
