@@ -4,7 +4,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 LAB := scripts/lab
 
-.PHONY: all demo demo-template check unit kunit vmtest bench lint shell install clean help
+.PHONY: all demo demo-template check fuzz unit kunit vmtest bench lint shell install clean help
 
 all:
 	@test -e $(KDIR)/Makefile || { \
@@ -23,6 +23,10 @@ demo demo-template shell unit kunit vmtest lint bench:
 check:
 	@scripts/check
 
+# A hundred times the mutated images of `make unit`: some minutes.
+fuzz:
+	@FUZZ=$${FUZZ:-10000000} $(LAB) unit
+
 clean:
 	@rm -rf .tmp_versions Module.symvers modules.order
 	@find . -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
@@ -36,6 +40,7 @@ help:
 	@echo "make check     lint, unit, kunit and vmtest; ends in N passed, N failed"
 	@echo "make lint      checkpatch, sparse, W=1, kernel-doc, shellcheck"
 	@echo "make unit      the pure code in userspace, under ASan and UBSan"
+	@echo "make fuzz      10 million mutated images (FUZZ, SEED)"
 	@echo "make kunit     guestmemfs_kunit.ko on the kho kernel"
 	@echo "make vmtest    tests/vm on K=kho,debian-6.12, or K=debug; T=tests JOBS=n"
 	@echo "make bench     ratios against hugetlbfs and tmpfs, in one run"
