@@ -3,8 +3,8 @@
  * DOC: files and their blocks
  *
  * A file's size decides its blocks: truncate allocates all that a larger size
- * needs, or fails and changes nothing, so that a guest never meets SIGBUS for
- * lack of memory. fallocate() does the same for a range, zeroes it on all CPUs,
+ * adds, or fails and changes nothing, so that a guest whose file has no holes
+ * never meets SIGBUS for lack of memory. fallocate() does the same for a range, zeroes it on all CPUs,
  * and punches holes; a hole gets a block when it is touched.
  *
  * Holes are whole blocks. What a punched range has of a block is zeroed.
@@ -70,12 +70,20 @@ static int zero_part(struct inode *inode, loff_t from, loff_t to)
 	return gmfs_region_zero(&gmfs.region, block, from - base, to - base);
 }
 
-/*
- * Nobody maps [from, to) any more. From a PUD boundary to one, and what is
- * outside comes back by faults: 6.12 cannot split a PUD entry without mmap_lock
- * (zap_pud_range()).
+/**
+ * gmfs_file_unmap - take a range away from all shared mappings
+ * @inode: a regular file
+ * @from: first byte
+ * @to: byte after the last
+ *
+ * From a GiB boundary to one, and what is outside comes back by faults: no part
+ * of a PUD entry can be removed without the mmap_lock of whoever has it
+ * (zap_pud_range() in mm/memory.c).
+ *
+ * Context: may sleep. Without the mapping's invalidate_lock held for writing, a
+ * fault may bring it back at once.
  */
-static void unmap(struct inode *inode, loff_t from, loff_t to)
+void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to)
 {
 	loff_t start = round_down(from, PUD_SIZE);
 
@@ -126,12 +134,9 @@ static int grow(struct inode *inode, loff_t old, loff_t size)
 {
 	int err;
 
-	if (blocks_for(size) > blocks_for(old) || size > gmfs.region.size) {
-		err = gmfs_file_fill(inode, round_up(old, GMFS_BLOCK_SIZE), size);
-		if (err)
-			return err;
-	}
 	err = gmfs_file_clear_eof(inode, size);
+	if (!err && (blocks_for(size) > blocks_for(old) || size > gmfs.region.size))
+		err = gmfs_file_fill(inode, round_up(old, GMFS_BLOCK_SIZE), size);
 	if (!err)
 		i_size_write(inode, size);
 	return err;
@@ -148,7 +153,7 @@ static int shrink(struct inode *inode, loff_t old, loff_t size)
 	if (err)
 		return err;
 	i_size_write(inode, size);
-	unmap(inode, size, gmfs.region.size);
+	gmfs_file_unmap(inode, size, gmfs.region.size);
 	/* A later grow must find zeroes in the rest of the last block. */
 	err = zero_part(inode, size, round_up(size, GMFS_BLOCK_SIZE));
 	if (err) {
@@ -277,7 +282,7 @@ static int clear_edges(struct inode *inode, loff_t from, loff_t to, u32 *first,
 	*first = blocks_for(from);
 	*last = to >> GMFS_BLOCK_SHIFT;
 	if (*first < *last)
-		unmap(inode, from, to);
+		gmfs_file_unmap(inode, from, to);
 	if (*first > *last) {
 		err = zero_part(inode, from, to);
 	} else {

@@ -8,8 +8,8 @@
  *
  * The inode's lock keeps blocks where they are: only faults and fallocate()'s
  * helpers work without it, and they only add blocks and zero them. It is held
- * while user memory is touched, and invalidate_lock and gmfs.change are not, for
- * that may fault here.
+ * while user memory is touched. invalidate_lock is not, for that may fault here,
+ * and under gmfs.change user memory must not fault.
  */
 #include <linux/io.h>
 #include <linux/pagemap.h>

@@ -178,6 +178,7 @@ int gmfs_xattr_init_security(struct inode *inode, struct inode *dir,
 
 /* In file.c */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous);
+void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to);
 int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to);
 int gmfs_file_clear_eof(struct inode *inode, loff_t to);
 int gmfs_file_resize(struct inode *inode, loff_t size);

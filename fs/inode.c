@@ -17,6 +17,17 @@
 
 #include "guestmemfs.h"
 
+/**
+ * gmfs_inode_touch - an inode's contents change now
+ * @inode: the inode
+ *
+ * Context: inside gmfs_change_begin(), with the inode's lock held.
+ */
+void gmfs_inode_touch(struct inode *inode)
+{
+	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
+}
+
 static int gmfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 			struct iattr *attr)
 {
@@ -29,8 +40,14 @@ static int gmfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	err = gmfs_change_begin();
 	if (err)
 		return err;
-	if (attr->ia_valid & ATTR_SIZE)
+	if (attr->ia_valid & ATTR_SIZE) {
+		bool same = attr->ia_size == i_size_read(inode);
+
 		err = gmfs_file_resize(inode, attr->ia_size);
+		/* The VFS asks for it in ftruncate(), and not in truncate(). */
+		if (!err && !same)
+			gmfs_inode_touch(inode);
+	}
 	if (!err)
 		setattr_copy(idmap, inode, attr);
 	gmfs_change_end();
@@ -270,17 +287,6 @@ void gmfs_inode_evict(struct inode *inode)
 	/* Only if it is this one: two that fail to attach may share a number. */
 	xa_cmpxchg(&gmfs.inodes, inode->i_ino, inode, NULL, 0);
 	atomic_dec(&gmfs.nr_inodes);
-}
-
-/**
- * gmfs_inode_touch - an inode's contents change now
- * @inode: the inode
- *
- * Context: inside gmfs_change_begin(), with the inode's lock held.
- */
-void gmfs_inode_touch(struct inode *inode)
-{
-	inode_set_mtime_to_ts(inode, inode_set_ctime_current(inode));
 }
 
 static int create(struct inode *dir, struct dentry *dentry, umode_t mode,

@@ -17,8 +17,8 @@
  * blocks, never both: the copy cannot go stale, reading it needs no lock against
  * changes, and no walk from a page to its mappings meets a pfn. @users of struct
  * gmfs_inode counts private mappings downwards and the others upwards. Whoever
- * comes second gets ETXTBSY, as with a program that runs. The first of the
- * others drops what is cached.
+ * comes second gets ETXTBSY, as with a program that runs. Each of the others
+ * drops what is cached before it begins.
  *
  * mm->mmap_lock or the VMA's lock, then gmfs.change, then the mapping's
  * invalidate_lock; Documentation/locking.rst has the whole order.
@@ -260,7 +260,7 @@ static void gmfs_vma_open(struct vm_area_struct *vma)
 	 * flushes it (get_old_pud() in mm/mremap.c). So there must be none.
 	 */
 	if (is_shared(vma) && size >= PUD_SIZE)
-		unmap_mapping_range(inode->i_mapping, from, size, 1);
+		gmfs_file_unmap(inode, from, from + size);
 }
 
 /*

@@ -5,8 +5,8 @@
  * A free block is *unwritten*: what it holds is an earlier owner's, and nobody
  * sees it. A file that gets it zeroes it when it is first touched, or before
  * that if fallocate() is asked to; from then on it is *written*. It becomes
- * unwritten again when it gets free, or by FALLOC_FL_ZERO_RANGE, and is zeroed
- * there and then only if the mount option "scrub" says so.
+ * unwritten again when it gets free, or by FALLOC_FL_ZERO_RANGE; with the mount
+ * option "scrub" it is zeroed there and then.
  *
  * The kernel maps a block for as long as it zeroes or copies it, no longer.
  */

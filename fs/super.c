@@ -292,7 +292,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 		return err;
 	}
 	err = set_root(sb, &o);
-	if (err)
+	if (err == -EBUSY)
 		errorf(fc, "guestmemfs: the tree is frozen, so uid, gid and mode cannot be set: write 0 to active first");
 	return err;
 }

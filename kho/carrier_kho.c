@@ -6,9 +6,9 @@
  * adds it as a subtree. An image beyond what the page allocator hands out in
  * one piece goes to vmalloc memory, and the subtree is a page that leads there.
  *
- * Retrieving copies the image out, marks the subtree as taken and returns its
- * memory, all but the first page: that holds the mark, for the subtree itself
- * cannot be removed from what the last kernel handed over.
+ * Retrieving copies the image out, or maps a large one, marks the subtree as
+ * taken and returns its memory, all but the first page: that holds the mark, for
+ * the subtree itself cannot be removed from what the last kernel handed over.
  *
  * Nothing here is called concurrently: the filesystem holds gmfs.change for
  * writing, or is initialising.
@@ -143,8 +143,8 @@ bool gmfs_kho_is_on(void)
  * @size: bytes
  *
  * Context: may sleep.
- * Return: 0; -EOPNOTSUPP if KHO is off; -EEXIST if the subtree's name is taken;
- * -ENOMEM.
+ * Return: 0; -EOPNOTSUPP if KHO is off; -EFBIG beyond 1 GiB; -EEXIST if the
+ * subtree's name is taken; -ENOMEM.
  */
 int gmfs_kho_publish(const void *image, size_t size)
 {

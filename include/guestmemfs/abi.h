@@ -43,7 +43,7 @@
  * are the blocks from @start on of the region; a file's extents ascend, do not
  * overlap, and may lie beyond its size. A block that no extent names is free,
  * and its bit in written-blocks means nothing. A block of a file whose bit is
- * clear has never been touched and reads as zeroes. Of two attributes of one name
+ * clear holds nothing of the file's and reads as zeroes. Of two attributes of one name
  * the first counts.
  */
 

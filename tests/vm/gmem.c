@@ -526,6 +526,50 @@ static int cmd_anywhere(char **a)
 	return before > atol(a[1]);
 }
 
+static int is_whole(const char *p, size_t from, size_t to)
+{
+	for (; from < to; from += MIB)
+		if (*(volatile uint64_t *)(p + from) != mix(from))
+			return fprintf(stderr, "gmem: wrong at %zu\n", from), 0;
+	return 1;
+}
+
+/* truncate FILE SIZE: without opening it, which coreutils' does. */
+static int cmd_truncate(char **a)
+{
+	return truncate(a[0], strtoull(a[1], NULL, 0));
+}
+
+/*
+ * other FILE: two processes map it by PUD entries, one of them a part of it that
+ * begins within a GiB; that one forks and splits its VMA. 2 GiB, all written.
+ */
+static int cmd_other(char **a)
+{
+	int fd = open_file(a[0]), status, i;
+	char *p = map(fd, 2 * GIB, 0, GIB), *q;
+
+	for (i = 0; i < 2048; i++)
+		*(uint64_t *)(p + i * MIB) = mix(i * MIB);
+	if (!fork()) {
+		munmap(p, 2 * GIB);
+		q = map(fd, 2 * GIB - GIB / 2, GIB / 2, GIB);
+		for (i = 0; i < 20; i++) {
+			if (!fork())
+				_exit(*(uint64_t *)q != mix(GIB / 2));
+			if (wait(&status) < 0 || status)
+				_exit(1);
+			*(volatile uint64_t *)(q + GIB) = mix(GIB + GIB / 2);
+			munmap(q + (2 * i + 8) * MIB, 4096);
+		}
+		_exit(0);
+	}
+	while (waitpid(-1, &status, WNOHANG) == 0)
+		if (!is_whole(p, 0, 2 * GIB))
+			return 1;
+	return status || !is_whole(p, 0, 2 * GIB);
+}
+
 /* hog MIB: use that much memory for a moment. */
 static int cmd_hog(char **a)
 {
@@ -730,14 +774,6 @@ static char *map_pud(int fd)
 	return p;
 }
 
-static int is_whole(const char *p, size_t from, size_t to)
-{
-	for (; from < to; from += MIB)
-		if (*(volatile uint64_t *)(p + from) != mix(from))
-			return fprintf(stderr, "gmem: wrong at %zu\n", from), 0;
-	return 1;
-}
-
 /* pud FILE: parts are taken out of what one PUD entry maps. 1 GiB, fallocated. */
 static int cmd_pud(char **a)
 {
@@ -880,6 +916,7 @@ static const struct {
 	{ "race", 2, cmd_race },		{ "parts", 1, cmd_parts },
 	{ "kpage", 1, cmd_kpage },	{ "kcore", 1, cmd_kcore },
 	{ "word", 1, cmd_word },	{ "anywhere", 2, cmd_anywhere },
+	{ "truncate", 2, cmd_truncate }, { "other", 1, cmd_other },
 	{ "advise", 1, cmd_advise },	{ "pud", 1, cmd_pud },
 	{ "hog", 1, cmd_hog },		{ "cached", 1, cmd_cached },
 	{ "equal", 4, cmd_equal },	{ "bad-buffer", 1, cmd_bad_buffer },

@@ -62,6 +62,10 @@ stage1() {
 	check "fallocated: 1 fault at once" gmem faults $mnt/big 0x40000000 2
 	check "parts of what a PUD maps: munmap, mprotect, fork, mremap, truncate" \
 		gmem pud $mnt/big
+	rm $mnt/big
+	fallocate -l 2G $mnt/big
+	check "what one does with its part does not harm another" gmem other $mnt/big
+	truncate -s 1G $mnt/big
 	check "not aligned to a block: it works all the same" \
 		gmem unaligned $mnt/big
 	rm $mnt/big
