@@ -4,8 +4,9 @@
  *
  * A file's size decides its blocks: truncate allocates all that a larger size
  * adds, or fails and changes nothing, so that a guest whose file has no holes
- * never meets SIGBUS for lack of memory. fallocate() does the same for a range, zeroes it on all CPUs,
- * and punches holes; a hole gets a block when it is touched.
+ * never meets SIGBUS for lack of memory. fallocate() does the same for a range,
+ * zeroes it on all CPUs, and punches holes; a hole gets a block when it is
+ * touched.
  *
  * Holes are whole blocks. What a punched range has of a block is zeroed.
  *
