@@ -5,8 +5,8 @@
  * A file's size decides its blocks: truncate allocates all that a larger size
  * adds, or fails and changes nothing, so that a guest whose file has no holes
  * never meets SIGBUS for lack of memory. fallocate() does the same for a range,
- * zeroes it on all CPUs, and punches holes; a hole gets a block when it is
- * touched.
+ * zeroes it on the CPUs that the task may use, and punches holes; a hole gets a
+ * block when it is touched.
  *
  * Holes are whole blocks. What a punched range has of a block is zeroed.
  *
@@ -18,6 +18,7 @@
 #include <linux/capability.h>
 #include <linux/falloc.h>
 #include <linux/fiemap.h>
+#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
@@ -37,7 +38,7 @@ static u32 blocks_for(loff_t size)
  * @at: block of the file
  * @contiguous: how many blocks from there on are one run; set on success
  *
- * Context: the mapping's invalidate_lock is held.
+ * Context: the mapping's invalidate_lock is held, or nobody changes blocks.
  * Return: the region's block, or GMFS_HOLE.
  */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous)
@@ -49,6 +50,34 @@ u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous)
 		return GMFS_HOLE;
 	*contiguous = x->e[i].nr - (at - x->e[i].at);
 	return x->e[i].start + (at - x->e[i].at);
+}
+
+/**
+ * gmfs_file_read - copy what a file holds into kernel memory
+ * @inode: a regular file
+ * @pos: first byte
+ * @to: where to
+ * @len: number of bytes, all of one block
+ *
+ * Context: blocks stay where they are; may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len)
+{
+	u32 block, contiguous;
+	void *map;
+
+	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
+	if (block == GMFS_HOLE || !gmfs_region_is_written(&gmfs.region, block, 1)) {
+		memset(to, 0, len);
+		return 0;
+	}
+	map = gmfs_region_map(&gmfs.region, block, pos % GMFS_BLOCK_SIZE, len);
+	if (!map)
+		return -ENOMEM;
+	memcpy(to, map, len);
+	memunmap(map);
+	return 0;
 }
 
 static void count_blocks(struct inode *inode)

@@ -49,6 +49,9 @@ static int ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block)
 	u32 contiguous;
 	int err;
 
+	*block = written_block(inode, pos);
+	if (*block != GMFS_HOLE && pos <= i_size_read(inode))
+		return 0;
 	filemap_invalidate_lock(mapping);
 	err = gmfs_file_fill(inode, pos, pos + len);
 	if (!err) {
@@ -213,36 +216,30 @@ out:
 static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
 		      loff_t pos_out, u32 len)
 {
-	u32 block_in = written_block(in, pos_in), block_out;
-	void *from = NULL, *to;
+	u32 block;
+	void *to;
 	int err;
 
 	err = gmfs_change_begin();
 	if (err)
 		return err;
-	err = ready_block(out, pos_out, len, &block_out);
+	err = ready_block(out, pos_out, len, &block);
 	if (err)
 		goto out;
-	err = -ENOMEM;
-	to = gmfs_region_map(&gmfs.region, block_out, pos_out % GMFS_BLOCK_SIZE, len);
-	if (!to)
+	to = gmfs_region_map(&gmfs.region, block, pos_out % GMFS_BLOCK_SIZE, len);
+	if (!to) {
+		err = -ENOMEM;
 		goto out;
-	if (block_in != GMFS_HOLE) {
-		from = gmfs_region_map(&gmfs.region, block_in,
-				       pos_in % GMFS_BLOCK_SIZE, len);
-		if (!from)
-			goto out_unmap;
-		memcpy(to, from, len);
-		memunmap(from);
-	} else {
-		memset(to, 0, len);
 	}
-	err = 0;
+	filemap_invalidate_lock_shared(in->i_mapping);
+	err = gmfs_file_read(in, pos_in, to, len);
+	filemap_invalidate_unlock_shared(in->i_mapping);
+	memunmap(to);
+	if (err)
+		goto out;
 	if (pos_out + len > i_size_read(out))
 		i_size_write(out, pos_out + len);
 	gmfs_inode_touch(out);
-out_unmap:
-	memunmap(to);
 out:
 	gmfs_change_end();
 	return err;

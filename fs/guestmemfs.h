@@ -31,7 +31,6 @@
  *	owner's; set under a lock of @zeroing, cleared while nobody can set it:
  *	when a block gets free, and by FALLOC_FL_ZERO_RANGE; read without a lock
  * @zeroing: hashed by block: one task zeroes it, the others wait
- * @scrub: blocks are zeroed when they get free
  */
 struct gmfs_region {
 	phys_addr_t base;
@@ -41,7 +40,6 @@ struct gmfs_region {
 	struct gmfs_blocks blocks;
 	unsigned long *written;
 	struct mutex zeroing[GMFS_NR_ZERO_LOCKS];
-	bool scrub;
 };
 
 /**
@@ -178,6 +176,7 @@ int gmfs_xattr_init_security(struct inode *inode, struct inode *dir,
 
 /* In file.c */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous);
+int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len);
 void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to);
 int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to);
 int gmfs_file_clear_eof(struct inode *inode, loff_t to);

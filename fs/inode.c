@@ -67,29 +67,16 @@ static int gmfs_getattr(struct mnt_idmap *idmap, const struct path *path,
 	return 0;
 }
 
-/* Of the flags of chattr(1) those that the VFS itself obeys. */
-static const struct {
-	u32 image;
-	unsigned int fs, vfs;
-} flag_bits[] = {
-	{ GMFS_FLAG_IMMUTABLE,	FS_IMMUTABLE_FL,	S_IMMUTABLE },
-	{ GMFS_FLAG_APPEND,	FS_APPEND_FL,		S_APPEND },
-};
-
 /**
- * gmfs_inode_flags - an inode's flags as an image has them
+ * gmfs_inode_flags - an inode's flags as chattr(1) and an image have them
  * @inode: the inode
  *
- * Return: GMFS_FLAG_IMMUTABLE and the others.
+ * Return: GMFS_FLAG_IMMUTABLE and the others, which the VFS itself obeys.
  */
 u32 gmfs_inode_flags(struct inode *inode)
 {
-	u32 flags = 0, i;
-
-	for (i = 0; i < ARRAY_SIZE(flag_bits); i++)
-		if (inode->i_flags & flag_bits[i].vfs)
-			flags |= flag_bits[i].image;
-	return flags;
+	return (IS_IMMUTABLE(inode) ? GMFS_FLAG_IMMUTABLE : 0) |
+	       (IS_APPEND(inode) ? GMFS_FLAG_APPEND : 0);
 }
 
 /**
@@ -99,24 +86,15 @@ u32 gmfs_inode_flags(struct inode *inode)
  */
 void gmfs_inode_set_flags(struct inode *inode, u32 flags)
 {
-	unsigned int vfs = 0, mask = 0, i;
-
-	for (i = 0; i < ARRAY_SIZE(flag_bits); i++) {
-		mask |= flag_bits[i].vfs;
-		if (flags & flag_bits[i].image)
-			vfs |= flag_bits[i].vfs;
-	}
-	inode_set_flags(inode, vfs, mask);
+	inode_set_flags(inode,
+			(flags & GMFS_FLAG_IMMUTABLE ? S_IMMUTABLE : 0) |
+			(flags & GMFS_FLAG_APPEND ? S_APPEND : 0),
+			S_IMMUTABLE | S_APPEND);
 }
 
 static int gmfs_fileattr_get(struct dentry *dentry, struct gmfs_fileattr *fa)
 {
-	unsigned int flags = 0, i;
-
-	for (i = 0; i < ARRAY_SIZE(flag_bits); i++)
-		if (d_inode(dentry)->i_flags & flag_bits[i].vfs)
-			flags |= flag_bits[i].fs;
-	fileattr_fill_flags(fa, flags);
+	fileattr_fill_flags(fa, gmfs_inode_flags(d_inode(dentry)));
 	return 0;
 }
 
@@ -124,21 +102,14 @@ static int gmfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 			     struct gmfs_fileattr *fa)
 {
 	struct inode *inode = d_inode(dentry);
-	unsigned int known = 0, i;
-	u32 flags = 0;
 	int err;
 
-	for (i = 0; i < ARRAY_SIZE(flag_bits); i++) {
-		known |= flag_bits[i].fs;
-		if (fa->flags & flag_bits[i].fs)
-			flags |= flag_bits[i].image;
-	}
-	if (fileattr_has_fsx(fa) || fa->flags & ~known)
+	if (fileattr_has_fsx(fa) || fa->flags & ~GMFS_FLAGS_KNOWN)
 		return -EOPNOTSUPP;
 	err = gmfs_change_begin();
 	if (err)
 		return err;
-	gmfs_inode_set_flags(inode, flags);
+	gmfs_inode_set_flags(inode, fa->flags);
 	inode_set_ctime_current(inode);
 	gmfs_change_end();
 	return 0;

@@ -25,7 +25,6 @@
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
-#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
@@ -156,25 +155,6 @@ static vm_fault_t gmfs_fault(struct vm_fault *vmf)
 
 /* --- private: page cache --------------------------------------------------- */
 
-/* A page cache's folio, or what of it one block has, from that block. */
-static int read_block(struct inode *inode, loff_t pos, void *to, u32 len)
-{
-	u32 from = pos % GMFS_BLOCK_SIZE, block, contiguous;
-	void *map;
-
-	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
-	if (block == GMFS_HOLE || !gmfs_region_is_written(&gmfs.region, block, 1)) {
-		memset(to, 0, len);
-		return 0;
-	}
-	map = gmfs_region_map(&gmfs.region, block, from, len);
-	if (!map)
-		return -ENOMEM;
-	memcpy(to, map, len);
-	memunmap(map);
-	return 0;
-}
-
 /*
  * The folio is locked. Whoever changes blocks has raised @users and then waited
  * for such folios, so if @users is not positive blocks stay as they are.
@@ -200,7 +180,8 @@ static int gmfs_read_folio(struct file *file, struct folio *folio)
 	for (; done < end && !err; done += len) {
 		len = min_t(size_t, end - done,
 			    GMFS_BLOCK_SIZE - (pos + done) % GMFS_BLOCK_SIZE);
-		err = read_block(inode, pos + done, folio_address(folio) + done, len);
+		err = gmfs_file_read(inode, pos + done,
+				     folio_address(folio) + done, len);
 	}
 	if (!err)
 		folio_zero_segment(folio, end, folio_size(folio));
@@ -229,6 +210,9 @@ int gmfs_file_begin_write(struct inode *inode)
 
 	if (!atomic_inc_unless_negative(&gmfs_i(inode)->users))
 		return -ETXTBSY;
+	/* A folio that comes after this look finds @users raised. */
+	if (mapping_empty(mapping))
+		return 0;
 	filemap_invalidate_lock(mapping);
 	truncate_inode_pages(mapping, 0);
 	filemap_invalidate_unlock(mapping);

@@ -182,7 +182,7 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 	struct gmfs_extent cut;
 
 	while (gmfs_extents_cut(x, from, to, &cut)) {
-		if (READ_ONCE(r->scrub) && zero_written(r, cut.start, cut.nr))
+		if (READ_ONCE(gmfs.options.scrub) && zero_written(r, cut.start, cut.nr))
 			pr_warn_ratelimited("no memory to scrub blocks: some keep their contents until they are used again\n");
 		mutex_lock(&r->lock);
 		give_back(r, &cut);
@@ -214,7 +214,7 @@ int gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
 		at = max(from, x->e[i].at);
 		end = min(to, x->e[i].at + x->e[i].nr);
 		start = x->e[i].start + (at - x->e[i].at);
-		if (READ_ONCE(r->scrub)) {
+		if (READ_ONCE(gmfs.options.scrub)) {
 			err = zero_written(r, start, end - at);
 			if (err)
 				return err;

@@ -186,12 +186,6 @@ static bool same(const struct gmfs_options *a, const struct gmfs_options *b)
 	       a->scrub == b->scrub && a->fileio == b->fileio;
 }
 
-static void set_options(const struct gmfs_options *o)
-{
-	gmfs.options = *o;
-	WRITE_ONCE(gmfs.region.scrub, o->scrub);
-}
-
 static int gmfs_show_options(struct seq_file *m, struct dentry *root)
 {
 	const struct gmfs_options *o = &gmfs.options;
@@ -228,7 +222,7 @@ static int gmfs_reconfigure(struct fs_context *fc)
 	    o.nr_inodes < gmfs.options.nr_inodes)
 		return invalfc(fc, "nr_inodes=%u is less than the %u in use",
 			       o.nr_inodes, atomic_read(&gmfs.nr_inodes));
-	set_options(&o);
+	gmfs.options = o;
 	return 0;
 }
 
@@ -285,7 +279,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_time_gran = 1;
 
 	apply(&o, &c->options);
-	set_options(&o);
+	gmfs.options = o;
 	err = gmfs_tree_attach(sb, c->discard, &why);
 	if (err) {
 		errorf(fc, "guestmemfs: %s", why);

@@ -71,9 +71,10 @@
 #define GMFS_PROP_FLAGS			"flags"
 #define GMFS_PROP_XATTRS		"xattrs"
 
-#define GMFS_FLAG_IMMUTABLE		1
-#define GMFS_FLAG_APPEND		2
-#define GMFS_FLAGS_KNOWN		3
+/* FS_IMMUTABLE_FL and FS_APPEND_FL of include/uapi/linux/fs.h. */
+#define GMFS_FLAG_IMMUTABLE		0x10
+#define GMFS_FLAG_APPEND		0x20
+#define GMFS_FLAGS_KNOWN		(GMFS_FLAG_IMMUTABLE | GMFS_FLAG_APPEND)
 
 #define GMFS_ROOT_INO			1
 

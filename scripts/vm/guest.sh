@@ -77,6 +77,11 @@ guest_blob() {
 	sed -n 's/.*GUEST blob \([0-9a-f]*\).*/\1/p' $guest_console | head -n 1
 }
 
+# The last checksum of it that the guest printed.
+guest_sum() {
+	grep -ao 'GUEST [0-9]* [0-9a-f]*' $guest_console | tail -n 1 | cut -d' ' -f3
+}
+
 # The highest count the guest printed.
 guest_count() {
 	grep -ao 'GUEST [0-9]* ' $guest_console | tail -n 1 | tr -dc 0-9

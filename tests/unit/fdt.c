@@ -317,7 +317,7 @@ static void dtc_decodes(const void *arg)
 		"inode@1 {", "inode@2 {", "inode@abcdef0123 {",
 		"names = \"below\", \"hard2\", \"far\";", "target = \"../target\";",
 		"extents = <0x00 0x04 0x02 0x02 0x0a 0x03 0x08 0x1f 0x01 0x0a 0x0d 0x02>;",
-		"flags = <0x03>;",
+		"flags = <0x30>;",
 	};
 	char text[16384], command[80];
 	FILE *f = tmpfile(), *dtc;

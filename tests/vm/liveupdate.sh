@@ -28,7 +28,7 @@ stage2() {
 	check "it counts on" guest_counts_on "$(($(cat /job/guest/count) + 2))"
 	check "its blob is intact" guest_is_healthy
 	same "checksum" "$(guest_blob)" \
-		"$(grep -ao 'GUEST [0-9]* [0-9a-f]*' $guest_console | tail -n 1 | cut -d' ' -f3)"
+		"$(guest_sum)"
 	same "it booted once" 1 "$(grep -c 'GUEST blob' $guest_console)"
 	check "KVM maps 2 MiB pages" test "$(guest_pages 2m)" -gt 0
 	report info "after: count $(guest_count), $(guest_pages 2m) pages of 2 MiB, $(guest_pages 4k) of 4 KiB"

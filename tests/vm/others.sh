@@ -22,7 +22,6 @@ time=60
 [[ $kernel != debug ]] || time=20
 
 stressors() {
-	local s
 	mkdir $mnt/stress
 	# fallocate and fiemap want read() and write(); those that need pages of a
 	# shared mapping (O_DIRECT, vmsplice) are not here.

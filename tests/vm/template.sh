@@ -87,7 +87,7 @@ stage2() {
 	settled D
 	check "it counts" guest_counts_on 0
 	same "its blob is the template's" "$blob" \
-		"$(grep -ao 'GUEST [0-9]* [0-9a-f]*' $guest_console | tail -n 1 | cut -d' ' -f3)"
+		"$(guest_sum)"
 	guest_quit
 	same "and still" "$want" "$(sum)"
 }
