@@ -159,7 +159,7 @@ bool tree_is_good(const struct gmfs_image *img)
 	int err;
 
 	for (; (err = gmfs_image_next(img, &pos, &i)) > 0; nr++)
-		if (i.flags & ~3 || !good_extents(&i, &used) || !good_xattrs(&i))
+		if (i.flags & ~GMFS_FLAGS_KNOWN || !good_extents(&i, &used) || !good_xattrs(&i))
 			return false;
 	return !err && nr == img->nr_inodes;
 }
