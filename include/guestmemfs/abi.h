@@ -10,6 +10,8 @@
 #ifndef _GUESTMEMFS_ABI_H
 #define _GUESTMEMFS_ABI_H
 
+#include <linux/types.h>
+
 /**
  * DOC: the image
  *
@@ -104,5 +106,64 @@
 #define GMFS_PROP_IMAGE_SIZE		"image-size"
 #define GMFS_PROP_IMAGE_VMALLOC		"image-vmalloc"
 #define GMFS_KHO_TAKEN			0x676d7478	/* "gmtx", big-endian */
+
+/**
+ * DOC: the region carrier
+ *
+ * The region's first blocks, its *head*, belong to no file; an extent that names
+ * one is refused. The head is two slots of equal size, one after the other, so
+ * that one is written while the other is still whole. A slot begins with a
+ * struct gmfs_seal; the image is at GMFS_SLOT_IMAGE bytes from its beginning.
+ *
+ * Whoever writes a slot makes @state 0, writes the image, writes the rest of the
+ * seal, and makes @state GMFS_SEALED: so what is sealed is whole. Before
+ * anything changes that a sealed image tells, every sealed slot becomes
+ * GMFS_OPEN; if no slot has a seal, slot 0 gets one with @generation 0 and no
+ * image. The image is that of the sealed slot with the highest generation. Slots
+ * of which some are open and none is sealed are what a crash leaves: there were
+ * files, and nobody knows any more which blocks they have.
+ *
+ * An image is only believed in the boot that wrote it (@boot_id), or in a kernel
+ * that kexec started and whose time-stamp counter has gone on (@tsc): a machine
+ * that was reset has lost its files even if its memory still shows them.
+ */
+#define GMFS_HEAD_BLOCKS(nr_blocks)	(1 + (nr_blocks) / 8192)
+#define GMFS_NR_SLOTS			2
+#define GMFS_SLOT_IMAGE			4096
+#define GMFS_SEAL_MAGIC			0x474d46535345414cULL	/* "GMFSSEAL" */
+#define GMFS_SEAL_VERSION		1
+#define GMFS_SEALED			0x7365616c	/* "seal" */
+#define GMFS_OPEN			0x6f70656e	/* "open" */
+
+/**
+ * struct gmfs_seal - what a slot of the head begins with; big-endian
+ * @magic: GMFS_SEAL_MAGIC
+ * @version: GMFS_SEAL_VERSION; another one may have another layout from
+ *	@generation on
+ * @state: GMFS_SEALED or GMFS_OPEN; anything else, and the slot has no seal
+ * @generation: one more than that of the image before
+ * @base: physical address of the region, bytes
+ * @size: of the region, bytes
+ * @block_size: bytes
+ * @image_size: bytes
+ * @tsc: the time-stamp counter when it was sealed
+ * @boot_id: /proc/sys/kernel/random/boot_id of the kernel that sealed it
+ * @image_crc: CRC32C (RFC 3720, 12.1) of the image
+ * @crc: CRC32C of all before it, with @state as 0
+ */
+struct gmfs_seal {
+	__be64 magic;
+	__be32 version;
+	__be32 state;
+	__be64 generation;
+	__be64 base;
+	__be64 size;
+	__be64 block_size;
+	__be64 image_size;
+	__be64 tsc;
+	__u8 boot_id[16];
+	__be32 image_crc;
+	__be32 crc;
+};
 
 #endif /* _GUESTMEMFS_ABI_H */
