@@ -6,6 +6,7 @@
 #ifndef _GMFS_COMPAT_H
 #define _GMFS_COMPAT_H
 
+#include <linux/crc32.h>
 #include <linux/dcache.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -56,6 +57,23 @@ static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn
 	return vmf_insert_pfn_pud(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write);
 #endif
 }
+
+/* 6.15 gave crc32c() to lib/crc32; before, it needs a module of its own. */
+static inline u32 gmfs_crc32c_update(u32 crc, const void *data, size_t len)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0)
+	return crc32c(crc, data, len);
+#else
+	return __crc32c_le(crc, data, len);
+#endif
+}
+
+/* 6.16 made what ->read of a struct bin_attribute is given constant. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#define GMFS_BIN_ATTRIBUTE	const struct bin_attribute
+#else
+#define GMFS_BIN_ATTRIBUTE	struct bin_attribute
+#endif
 
 /* 7.3 renamed zap_vma_ptes(). */
 static inline void gmfs_zap_pfns(struct vm_area_struct *vma, unsigned long addr,

@@ -2,6 +2,7 @@
 #ifndef _GUESTMEMFS_H
 #define _GUESTMEMFS_H
 
+#include <guestmemfs/abi.h>
 #include <linux/fs.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
@@ -73,14 +74,19 @@ struct gmfs_options {
  * @thawed: woken when @frozen is cleared
  * @sb: the tree while it is mounted; written under @change
  * @options: how it is mounted; written with its s_umount held for writing
- * @image: the tree while it is not mounted, or one that was refused; for
- *	kvfree(), protected by @change
+ * @image: the tree while it is not mounted or is published, or one that was
+ *	refused; for kvfree(), protected by @change
  * @image_size: bytes at @image
+ * @image_inodes: inodes in @image
  * @refused: why @image cannot be mounted, or NULL; protected by @change
  * @pinned: @image has files, so the module must stay; protected by @change
  * @inodes: the mounted tree's inodes by number
  * @nr_inodes: how many
  * @last_ino: highest inode number given out
+ * @room: bytes that inodes and names may still add to an image; below zero if
+ *	one came with more
+ * @clean: the head of the region says what the tree is, or nothing and the tree
+ *	is empty; cleared by the first change, set when it is sealed
  */
 struct gmfs {
 	struct gmfs_region region;
@@ -91,11 +97,14 @@ struct gmfs {
 	struct gmfs_options options;
 	void *image;
 	size_t image_size;
+	u32 image_inodes;
 	const char *refused;
 	bool pinned;
 	struct xarray inodes;
 	atomic_t nr_inodes;
 	atomic64_t last_ino;
+	atomic64_t room;
+	bool clean;
 };
 
 /**
@@ -131,6 +140,7 @@ int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size);
 void gmfs_region_release(struct gmfs_region *r);
 
 /* In space.c */
+void gmfs_region_reset(struct gmfs_region *r);
 int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 		      u32 to);
 void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
@@ -146,10 +156,16 @@ int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to);
 int gmfs_change_begin(void);
 int gmfs_change_begin_wait(void);
 void gmfs_change_end(void);
+int gmfs_charge(u32 bytes);
+void gmfs_uncharge(u32 bytes);
 int gmfs_handover_init(void);
 void gmfs_handover_exit(void);
 int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why);
 void gmfs_tree_detach(struct super_block *sb);
+
+/* In status.c */
+struct kobject *gmfs_status_init(void);
+void gmfs_status_exit(void);
 
 /* In super.c */
 int gmfs_super_init(void);

@@ -8,10 +8,13 @@
  * next kernel, whose module begins with what it finds. So there is one way to
  * write a tree down and one way to build it up, for umount and kexec alike.
  *
+ * The region's head has the image wherever there is one: umount seals it there,
+ * and so does publishing; the first change afterwards opens it again. So the
+ * module can be unloaded, and a kernel that crashes leaves a head that says so.
+ *
  * An image that fails its check is kept as it is, untouched: mounting it fails
  * and says why, a kexec passes it on, and "-o discard" drops it. While there
- * is an image with files, or one that was refused, the module cannot be
- * unloaded: nobody else would keep it.
+ * is an image that the head does not have, the module cannot be unloaded.
  *
  * gmfs.change is held for reading around everything that changes what an image
  * tells and for writing here, so a tree is never written down half changed.
@@ -19,20 +22,47 @@
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
 #include <guestmemfs/abi.h>
+#include <linux/kstrtox.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/reboot.h>
+#include <linux/string.h>
 #include <linux/unaligned.h>
+#include <linux/uuid.h>
 
 #include "guestmemfs.h"
 #include "../kho/kho.h"
+
+#define BOOT_ID		"/proc/sys/kernel/random/boot_id"
+#define LOADER_TYPE	"/proc/sys/kernel/bootloader_type"
+#define LOADER_KEXEC	0xd0	/* Documentation/arch/x86/boot.rst, type_of_loader */
+
+static DEFINE_MUTEX(open_lock);
+
+/* What is sealed holds no longer. Waits for whoever else is about to say so. */
+static int open_head(void)
+{
+	int err = 0;
+
+	mutex_lock(&open_lock);
+	if (gmfs.clean) {
+		err = gmfs_slots_open();
+		if (!err)
+			smp_store_release(&gmfs.clean, false);
+	}
+	mutex_unlock(&open_lock);
+	if (err)
+		up_read(&gmfs.change);
+	return err;
+}
 
 /**
  * gmfs_change_begin - about to change what an image tells
  *
  * Context: may sleep; gmfs_change_end() follows.
- * Return: 0; -EBUSY while the tree is frozen; -EINTR if killed while waiting
- * for it to be published, mounted or unmounted.
+ * Return: 0; -EBUSY while the tree is frozen; -ENOMEM; -EINTR if killed while
+ * waiting for it to be published, mounted or unmounted.
  */
 int gmfs_change_begin(void)
 {
@@ -41,7 +71,7 @@ int gmfs_change_begin(void)
 	if (err)
 		return err;
 	if (!gmfs.frozen)
-		return 0;
+		return smp_load_acquire(&gmfs.clean) ? open_head() : 0;
 	up_read(&gmfs.change);
 	return -EBUSY;
 }
@@ -51,7 +81,7 @@ int gmfs_change_begin(void)
  *
  * For a page fault, which cannot tell its user to come back later.
  *
- * Return: 0; -EINTR or -ERESTARTSYS if a signal that kills came first.
+ * Return: 0; -ENOMEM; -EINTR or -ERESTARTSYS if a signal that kills came first.
  */
 int gmfs_change_begin_wait(void)
 {
@@ -62,7 +92,7 @@ int gmfs_change_begin_wait(void)
 		if (err)
 			return err;
 		if (!gmfs.frozen)
-			return 0;
+			return smp_load_acquire(&gmfs.clean) ? open_head() : 0;
 		up_read(&gmfs.change);
 		err = wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
 		if (err)
@@ -73,6 +103,26 @@ int gmfs_change_begin_wait(void)
 void gmfs_change_end(void)
 {
 	up_read(&gmfs.change);
+}
+
+/**
+ * gmfs_charge - take room that an inode, a name or an attribute has in an image
+ * @bytes: how much, at most; gmfs_uncharge() gives it back
+ *
+ * Context: inside gmfs_change_begin().
+ * Return: 0, or -ENOSPC if the region's head could not hold such an image.
+ */
+int gmfs_charge(u32 bytes)
+{
+	if (atomic64_sub_return(bytes, &gmfs.room) >= 0)
+		return 0;
+	gmfs_uncharge(bytes);
+	return -ENOSPC;
+}
+
+void gmfs_uncharge(u32 bytes)
+{
+	atomic64_add(bytes, &gmfs.room);
 }
 
 /* --- tree to image --------------------------------------------------------- */
@@ -298,6 +348,7 @@ static int build_inode(struct super_block *sb, const struct gmfs_image_inode *i,
 	inode_set_ctime_to_ts(inode, inode_time(&i->times[GMFS_CTIME]));
 	gmfs_i(inode)->btime = inode_time(&i->times[GMFS_BTIME]);
 	gmfs_inode_set_flags(inode, i->flags);
+	atomic64_sub(i->xattrs_size, &gmfs.room);
 	if (i->xattrs_size) {
 		gmfs_i(inode)->xattrs.data = kvmemdup(i->xattrs, i->xattrs_size,
 						      GFP_KERNEL);
@@ -309,6 +360,7 @@ static int build_inode(struct super_block *sb, const struct gmfs_image_inode *i,
 	if (S_ISLNK(i->mode)) {
 		inode->i_link = kstrdup(i->target, GFP_KERNEL_ACCOUNT);
 		i_size_write(inode, strlen(i->target));
+		atomic64_sub(i_size_read(inode) + 1, &gmfs.room);
 		return inode->i_link ? 0 : -ENOMEM;
 	}
 	return take_extents(gmfs_i(inode), i, written);
@@ -328,6 +380,7 @@ static struct dentry *build_name(struct dentry *parent, const char *name,
 		dput(dentry);
 		return ERR_PTR(-EEXIST);
 	}
+	atomic64_sub(GMFS_IMAGE_NAME, &gmfs.room);
 	if (!hlist_empty(&inode->i_dentry)) {
 		inc_nlink(inode);
 		ihold(inode);
@@ -456,8 +509,8 @@ static int build_tree(struct super_block *sb)
 	b->queue = kvcalloc(b->img.nr_inodes, sizeof(*b->queue), GFP_KERNEL);
 	if (!b->queue)
 		goto out;
-	gmfs_blocks_reset(&gmfs.region.blocks);
-	bitmap_zero(gmfs.region.written, gmfs.region.blocks.nr);
+	gmfs_region_reset(&gmfs.region);
+	atomic64_set(&gmfs.room, gmfs_image_room(&region));
 	err = build_inodes(sb, b);
 	if (!err)
 		err = build_names(sb, b);
@@ -477,12 +530,13 @@ out:
 
 /* --- who has the tree ------------------------------------------------------ */
 
-static void set_image(void *image, size_t size, bool pin)
+static void set_image(void *image, size_t size, u32 inodes, bool pin)
 {
 	lockdep_assert_held_write(&gmfs.change);
 	kvfree(gmfs.image);
 	gmfs.image = image;
 	gmfs.image_size = size;
+	gmfs.image_inodes = inodes;
 	if (pin && !gmfs.pinned)
 		__module_get(THIS_MODULE);
 	if (!pin && gmfs.pinned)
@@ -490,20 +544,39 @@ static void set_image(void *image, size_t size, bool pin)
 	gmfs.pinned = pin;
 }
 
+/* A mounted tree needs no image but while it is published. */
+static void forget_image(void)
+{
+	if (gmfs.sb)
+		set_image(NULL, 0, 0, false);
+}
+
 static int set_empty_image(void)
 {
 	size_t size;
 	void *image;
 
-	bitmap_zero(gmfs.region.written, gmfs.region.blocks.nr);
+	gmfs_region_reset(&gmfs.region);
 	atomic64_set(&gmfs.last_ino, GMFS_ROOT_INO);
 	image = make_image(&size, GFP_KERNEL);
 	if (!image)
 		return -ENOMEM;
 	kfree(gmfs.refused);
 	gmfs.refused = NULL;
-	set_image(image, size, false);
+	set_image(image, size, 1, false);
 	return 0;
+}
+
+/* Leave an image in the head, unless the head has it. */
+static int seal(const void *image, size_t size)
+{
+	int err = 0;
+
+	lockdep_assert_held_write(&gmfs.change);
+	if (!gmfs.clean)
+		err = gmfs_slots_publish(image, size);
+	gmfs.clean = !err;
+	return err;
 }
 
 /**
@@ -527,13 +600,17 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 		err = -EBUSY;
 	} else if (gmfs.refused && discard) {
 		pr_info("dropping an image as asked: %s\n", gmfs.refused);
-		err = set_empty_image();
+		err = gmfs_slots_wipe();
+		gmfs.clean = !err;
+		if (!err)
+			err = set_empty_image();
 	}
 	if (!err && !gmfs.refused)
 		err = build_tree(sb);
 	if (!err && !gmfs.refused) {
 		gmfs.sb = sb;
-		set_image(NULL, 0, false);
+		if (!gmfs.frozen)
+			forget_image();
 	} else if (gmfs.refused && err != -EBUSY) {
 		*why = gmfs.refused;
 		err = -EUCLEAN;
@@ -546,12 +623,14 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
  * gmfs_tree_detach - the tree of a superblock becomes an image
  * @sb: the superblock
  *
- * Cannot fail, and waits for memory if it must: otherwise files were lost.
+ * Cannot fail, and waits for memory if it must: otherwise files were lost. If
+ * the head does not get it, the module must stay.
  *
  * Context: unmounted for the last time; may sleep.
  */
 void gmfs_tree_detach(struct super_block *sb)
 {
+	u32 inodes = atomic_read(&gmfs.nr_inodes);
 	size_t size;
 	void *image;
 
@@ -559,30 +638,45 @@ void gmfs_tree_detach(struct super_block *sb)
 	if (gmfs.sb == sb) {
 		image = make_image(&size, GFP_KERNEL | __GFP_NOFAIL);
 		gmfs.sb = NULL;
-		set_image(image, size, atomic_read(&gmfs.nr_inodes) > 1);
+		set_image(image, size, inodes, seal(image, size) && inodes > 1);
 	}
 	up_write(&gmfs.change);
 }
 
 /* --- freeze and publish, withdraw and thaw --------------------------------- */
 
+/*
+ * The head is what every kernel can read, so it must have the image. Where there
+ * is KHO the next kernel will look there first; without it, in the head.
+ */
 static int publish(void)
 {
-	size_t size = gmfs.image_size;
-	void *image = gmfs.image;
-	int err;
+	size_t size;
+	void *image;
+	int err = 0;
 
-	if (!gmfs_kho_is_on())
-		return -EOPNOTSUPP;
-	if (gmfs.sb)
+	if (gmfs.sb) {
 		image = make_image(&size, GFP_KERNEL);
-	if (!image)
-		return gmfs.sb ? -ENOMEM : -ENODATA;
-	err = gmfs_kho_publish(image, size);
-	if (gmfs.sb)
-		kvfree(image);
-	if (!err)
-		pr_info("published an image of %zu bytes\n", size);
+		if (!image)
+			return -ENOMEM;
+		set_image(image, size, atomic_read(&gmfs.nr_inodes), false);
+	}
+	if (!gmfs.image)
+		return 0;	/* the head has what there is */
+	if (!gmfs.refused)
+		err = seal(gmfs.image, gmfs.image_size);
+	if (!err && gmfs_kho_is_on()) {
+		err = gmfs_kho_publish(gmfs.image, gmfs.image_size);
+		if (err && !gmfs.refused) {
+			pr_warn("KHO does not take the image (%pe): the next kernel finds it in the region\n",
+				ERR_PTR(err));
+			err = 0;
+		}
+	}
+	if (err)
+		forget_image();
+	else
+		pr_info("published an image of %zu bytes\n", gmfs.image_size);
 	return err;
 }
 
@@ -597,13 +691,12 @@ static int set_active(bool on)
 			WRITE_ONCE(gmfs.frozen, true);
 	} else if (!on && gmfs.frozen) {
 		gmfs_kho_withdraw();
+		forget_image();
 		WRITE_ONCE(gmfs.frozen, false);
 		wake_up_all(&gmfs.thawed);
 	}
 	up_write(&gmfs.change);
-	if (err == -EOPNOTSUPP)
-		pr_err("cannot hand over: KHO needs a kernel 7.1 or newer with CONFIG_KEXEC_HANDOVER, booted with kho=on\n");
-	else if (err)
+	if (err)
 		pr_err("cannot hand over: %pe\n", ERR_PTR(err));
 	return err;
 }
@@ -621,7 +714,7 @@ static const struct gmfs_active_ops active_ops = {
 /* A kexec that nobody prepared loses nothing either. */
 static int on_reboot(struct notifier_block *nb, unsigned long code, void *cmd)
 {
-	if (code == SYS_RESTART && gmfs_kho_is_on())
+	if (code == SYS_RESTART)
 		set_active(true);
 	return NOTIFY_DONE;
 }
@@ -630,36 +723,100 @@ static struct notifier_block reboot_notifier = {
 	.notifier_call	= on_reboot,
 };
 
-/* Begin with what the last kernel left, or with an empty tree. */
-static int take_over(void)
+/* The blocks of an image are in use before it is mounted, too. */
+static void take_blocks(const struct gmfs_image *img)
+{
+	u32 pos = gmfs_image_first(img), n;
+	struct gmfs_image_inode i;
+	const u8 *p;
+
+	while (gmfs_image_next(img, &pos, &i) > 0)
+		for (n = 0, p = i.extents; n < i.nr_extents; n++, p += 12)
+			gmfs_blocks_take(&gmfs.region.blocks,
+					 get_unaligned_be32(p + 4),
+					 get_unaligned_be32(p + 8));
+}
+
+static void take_image(void *image, size_t size, const char *from)
 {
 	struct gmfs_image_region region = image_region();
 	struct gmfs_image img;
-	size_t size;
-	void *image;
 	int err;
 
-	err = gmfs_kho_retrieve(&image, &size);
-	if (err == -ENOENT)
-		return set_empty_image();
-	if (err == -EIO) {
-		refuse_image("KHO's record of it makes no sense");
-		set_image(NULL, 0, true);	/* the contents are still there */
-		return 0;
-	}
-	if (err) {
-		pr_err("cannot take over what the last kernel left: %pe\n",
-		       ERR_PTR(err));
-		return err;
-	}
 	err = gmfs_image_check(&img, image, size, &region);
 	/* For want of memory it is checked when it is mounted. */
 	if (err && err != -ENOMEM)
 		refuse_image(img.why);
-	if (!err)
-		pr_info("took over %u inodes from the last kernel\n",
-			img.nr_inodes);
-	set_image(image, size, err || img.nr_inodes > 1);
+	if (!err) {
+		take_blocks(&img);
+		pr_info("took over %u inodes from %s\n", img.nr_inodes, from);
+		err = seal(image, size);
+	}
+	set_image(image, size, img.nr_inodes, !gmfs.clean);
+}
+
+/* Begin with what the last kernel left, or with an empty tree. */
+static int take_over(void)
+{
+	size_t size, sealed_size;
+	int err, sealed_err;
+	void *image, *sealed;
+	char why[120];
+
+	sealed_err = gmfs_slots_retrieve(&sealed, &sealed_size, why);
+	err = sealed_err == -ENOMEM ? -ENOMEM : gmfs_kho_retrieve(&image, &size);
+	gmfs.clean = !sealed_err;
+	if (!err) {
+		gmfs.clean = !sealed_err && size == sealed_size &&
+			     !memcmp(image, sealed, size);
+		if (!sealed_err)
+			kvfree(sealed);
+		take_image(image, size, "KHO");
+	} else if (err == -ENOENT || err == -EIO) {
+		if (!sealed_err) {
+			take_image(sealed, sealed_size, "the region");
+		} else if (err == -EIO || sealed_err != -ENOENT) {
+			refuse_image(err == -EIO ? "KHO's record of it makes no sense" : why);
+			/* So that the next kernel knows that there were files. */
+			if (sealed_err == -ENOENT)
+				gmfs_slots_open();
+			set_image(NULL, 0, 0, false);
+		} else {
+			gmfs.clean = true;
+			return set_empty_image();
+		}
+	} else {
+		if (!sealed_err)
+			kvfree(sealed);
+		pr_err("cannot take over what the last kernel left: %pe\n",
+		       ERR_PTR(err));
+		return err;
+	}
+	return 0;
+}
+
+/* Which boot this is, and whether kexec began it. */
+static int know_boot(void)
+{
+	struct gmfs_image_region region = image_region();
+	char buf[UUID_STRING_LEN + 2];
+	unsigned int loader;
+	uuid_t boot_id;
+	ssize_t len;
+
+	len = gmfs_read_file(BOOT_ID, buf, sizeof(buf));
+	if (len >= 0 && uuid_parse(strim(buf), &boot_id))
+		len = -EIO;
+	if (len >= 0)
+		len = gmfs_read_file(LOADER_TYPE, buf, sizeof(buf));
+	if (len >= 0 && kstrtouint(strim(buf), 10, &loader))
+		len = -EIO;
+	if (len < 0) {
+		pr_err("cannot tell how this kernel was started (%pe): is /proc mounted, with "
+		       BOOT_ID " and " LOADER_TYPE "?\n", ERR_PTR(len));
+		return len;
+	}
+	gmfs_slots_init(&region, &boot_id, loader == LOADER_KEXEC);
 	return 0;
 }
 
@@ -667,22 +824,30 @@ static int take_over(void)
  * gmfs_handover_init - begin with a tree, and make the switch
  *
  * Context: loading; may sleep.
- * Return: 0; -ENOMEM, with what the last kernel left where it was.
+ * Return: 0; -ENOMEM, with what the last kernel left where it was; what reading
+ * /proc returned.
  */
 int gmfs_handover_init(void)
 {
+	struct kobject *dir;
 	int err;
 
+	err = know_boot();
+	if (err)
+		return err;
 	down_write(&gmfs.change);
-	err = gmfs_active_init(&active_ops);
+	dir = gmfs_status_init();
+	err = dir ? gmfs_active_init(&active_ops, dir) : -ENOMEM;
 	if (!err)
 		err = take_over();
 	up_write(&gmfs.change);
-	/* Outside: it waits for writers to the switch, and they for the lock. */
-	if (err)
+	/* Outside: they wait for who reads and writes there, and those for the lock. */
+	if (err) {
 		gmfs_active_exit();
-	else
+		gmfs_status_exit();
+	} else {
 		register_reboot_notifier(&reboot_notifier);
+	}
 	return err;
 }
 
@@ -690,6 +855,7 @@ void gmfs_handover_exit(void)
 {
 	unregister_reboot_notifier(&reboot_notifier);
 	gmfs_active_exit();
+	gmfs_status_exit();
 	gmfs_kho_withdraw();
 	kvfree(gmfs.image);
 	kfree(gmfs.refused);

@@ -16,6 +16,7 @@
 #include <linux/stat.h>
 
 #include "guestmemfs.h"
+#include "../kho/image.h"
 
 /**
  * gmfs_inode_touch - an inode's contents change now
@@ -158,6 +159,8 @@ static const struct file_operations gmfs_file_operations = {
  * @dev: of a device node
  *
  * Context: may sleep.
+ * It takes its room in an image whether there is any or not.
+ *
  * Return: the inode; -ENOSPC if there are GMFS_MAX_INODES; -ENOMEM.
  */
 struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
@@ -200,6 +203,7 @@ struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
 		init_special_inode(inode, mode, dev);
 	}
 	xa_store(&gmfs.inodes, ino, inode, GFP_KERNEL);	/* reserved */
+	atomic64_sub(GMFS_IMAGE_INODE, &gmfs.room);
 	return inode;
 
 err_release:
@@ -228,7 +232,8 @@ struct inode *gmfs_inode_new(struct super_block *sb, struct inode *dir,
 	if (IS_ERR(inode))
 		return inode;
 	/* An image may bring more of them than a mount wants: those stay. */
-	if (atomic_read(&gmfs.nr_inodes) > READ_ONCE(gmfs.options.nr_inodes)) {
+	if (atomic_read(&gmfs.nr_inodes) > READ_ONCE(gmfs.options.nr_inodes) ||
+	    atomic64_read(&gmfs.room) < 0) {
 		clear_nlink(inode);
 		iput(inode);
 		return ERR_PTR(-ENOSPC);
@@ -254,6 +259,9 @@ void gmfs_inode_evict(struct inode *inode)
 	if (!inode->i_nlink)
 		gmfs_region_free(&gmfs.region, &gi->extents, 0, U32_MAX);
 	gmfs_extents_destroy(&gi->extents);
+	gmfs_uncharge(GMFS_IMAGE_INODE + gi->xattrs.size);
+	if (S_ISLNK(inode->i_mode) && inode->i_link)
+		gmfs_uncharge(strlen(inode->i_link) + 1);
 	gmfs_xattrs_destroy(&gi->xattrs);
 	/* Only if it is this one: two that fail to attach may share a number. */
 	xa_cmpxchg(&gmfs.inodes, inode->i_ino, inode, NULL, 0);
@@ -275,12 +283,18 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode,
 	err = gmfs_change_begin();
 	if (err)
 		goto err_link;
+	err = gmfs_charge(GMFS_IMAGE_NAME);
+	if (err)
+		goto err_change;
 	inode = gmfs_inode_new(dir->i_sb, dir, mode, dev);
 	if (IS_ERR(inode)) {
 		err = PTR_ERR(inode);
-		goto err_change;
+		goto err_name;
 	}
 	if (link) {
+		err = gmfs_charge(strlen(link) + 1);
+		if (err)
+			goto err_inode;
 		inode->i_link = link;
 		i_size_write(inode, strlen(link));
 	}
@@ -295,9 +309,12 @@ static int create(struct inode *dir, struct dentry *dentry, umode_t mode,
 	return 0;
 
 err_inode:
-	link = NULL;	/* the inode's */
+	if (inode->i_link)
+		link = NULL;	/* the inode's */
 	clear_nlink(inode);
 	iput(inode);
+err_name:
+	gmfs_uncharge(GMFS_IMAGE_NAME);
 err_change:
 	gmfs_change_end();
 err_link:
@@ -355,12 +372,12 @@ static int gmfs_link(struct dentry *old, struct inode *dir, struct dentry *new)
 {
 	int err;
 
-	if (d_inode(old)->i_nlink >= GMFS_MAX_LINKS)
-		return -EMLINK;
 	err = gmfs_change_begin();
 	if (err)
 		return err;
-	err = simple_link(old, dir, new);
+	err = gmfs_charge(GMFS_IMAGE_NAME);
+	if (!err)
+		err = simple_link(old, dir, new);
 	gmfs_change_end();
 	return err;
 }
@@ -372,8 +389,10 @@ static int gmfs_unlink(struct inode *dir, struct dentry *dentry)
 	if (err)
 		return err;
 	err = simple_unlink(dir, dentry);
-	if (!err)
+	if (!err) {
+		gmfs_uncharge(GMFS_IMAGE_NAME);
 		d_drop(dentry);
+	}
 	gmfs_change_end();
 	return err;
 }
@@ -385,8 +404,10 @@ static int gmfs_rmdir(struct inode *dir, struct dentry *dentry)
 	if (err)
 		return err;
 	err = simple_rmdir(dir, dentry);
-	if (!err)
+	if (!err) {
+		gmfs_uncharge(GMFS_IMAGE_NAME);
 		d_drop(dentry);
+	}
 	gmfs_change_end();
 	return err;
 }
@@ -427,6 +448,8 @@ static int gmfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		err = exchange(idmap, old_dir, old, new_dir, new);
 	} else {
 		err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
+		if (!err && d_really_is_positive(new))
+			gmfs_uncharge(GMFS_IMAGE_NAME);
 		if (!err)
 			d_move(old, new);
 	}

@@ -116,8 +116,9 @@ static vm_fault_t map_unwritten(struct vm_fault *vmf, unsigned int order)
 	int err;
 
 	/* Only a signal that kills ends the wait: nobody sees the SIGBUS. */
-	if (gmfs_change_begin_wait())
-		return VM_FAULT_SIGBUS;
+	err = gmfs_change_begin_wait();
+	if (err)
+		return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 	err = make_ready(vmf, order, &ret);
 	gmfs_change_end();
 	if (!err)

@@ -15,6 +15,7 @@
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
+#include <guestmemfs/abi.h>
 #include <linux/bitmap.h>
 #include <linux/cc_platform.h>
 #include <linux/file.h>
@@ -118,21 +119,25 @@ static int check_range(u64 base, u64 size)
 		pr_err("memory encryption (SME, SEV, TDX) is on: boot with mem_encrypt=off\n");
 		return -EOPNOTSUPP;
 	}
-	if (check_add_overflow(base, size, &end) || end >> MAX_PHYSMEM_BITS ||
-	    size >> GMFS_BLOCK_SHIFT >= U32_MAX) {
-		pr_err("region 0x%llx@0x%llx reaches beyond what this machine can address\n",
-		       size, base);
+	if (size >> GMFS_BLOCK_SHIFT > GMFS_MAX_BLOCKS) {
+		pr_err("region 0x%llx@0x%llx is larger than the %lu TiB that an image can describe\n",
+		       size, base, (GMFS_MAX_BLOCKS * GMFS_BLOCK_SIZE) >> 40);
 		return -EINVAL;
 	}
-	if (!size) {
-		pr_err("region at 0x%llx is too small: it must hold a block of %lu KiB\n",
-		       base, GMFS_BLOCK_SIZE >> 10);
+	if (check_add_overflow(base, size, &end) || end >> MAX_PHYSMEM_BITS) {
+		pr_err("region 0x%llx@0x%llx reaches beyond what this machine can address\n",
+		       size, base);
 		return -EINVAL;
 	}
 	if (!IS_ALIGNED(base, GMFS_BLOCK_SIZE) ||
 	    !IS_ALIGNED(size, GMFS_BLOCK_SIZE)) {
 		pr_err("region 0x%llx@0x%llx is not aligned: address and size must be multiples of %lu KiB\n",
 		       size, base, GMFS_BLOCK_SIZE >> 10);
+		return -EINVAL;
+	}
+	if (size < 2 * GMFS_BLOCK_SIZE) {
+		pr_err("region at 0x%llx is too small: it must hold a block of %lu KiB for itself and one for files\n",
+		       base, GMFS_BLOCK_SIZE >> 10);
 		return -EINVAL;
 	}
 	if (region_intersects(base, size, IORESOURCE_SYSTEM_RAM,
@@ -222,6 +227,7 @@ int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
 	mutex_init(&r->lock);
 	for (i = 0; i < GMFS_NR_ZERO_LOCKS; i++)
 		mutex_init(&r->zeroing[i]);
+	gmfs_region_reset(r);
 	return 0;
 
 err_blocks:

@@ -12,6 +12,7 @@
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
+#include <guestmemfs/abi.h>
 #include <linux/bitmap.h>
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -55,6 +56,21 @@ int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to)
 	memset(map, 0, to - from);
 	memunmap(map);
 	return 0;
+}
+
+/**
+ * gmfs_region_reset - no file has a block, and none is written
+ * @r: the region
+ *
+ * The head is in use always.
+ *
+ * Context: nobody else uses the region.
+ */
+void gmfs_region_reset(struct gmfs_region *r)
+{
+	gmfs_blocks_reset(&r->blocks);
+	gmfs_blocks_take(&r->blocks, 0, GMFS_HEAD_BLOCKS(r->blocks.nr));
+	bitmap_zero(r->written, r->blocks.nr);
 }
 
 static void give_back(struct gmfs_region *r, const struct gmfs_extent *run)

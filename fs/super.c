@@ -14,6 +14,7 @@
 #include <linux/statfs.h>
 
 #include "guestmemfs.h"
+#include "../kho/image.h"
 
 static struct kmem_cache *inode_cache;
 
@@ -40,15 +41,18 @@ static int gmfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	struct gmfs_region *r = &gmfs.region;
 	unsigned int used = atomic_read(&gmfs.nr_inodes);
+	s64 room = max(atomic64_read(&gmfs.room), 0);
 
 	buf->f_type = GMFS_MAGIC;
 	buf->f_bsize = GMFS_BLOCK_SIZE;
 	buf->f_frsize = GMFS_BLOCK_SIZE;
-	buf->f_blocks = r->blocks.nr;
+	buf->f_blocks = r->blocks.nr - GMFS_HEAD_BLOCKS(r->blocks.nr);
 	buf->f_bfree = READ_ONCE(r->blocks.nr_free);
 	buf->f_bavail = buf->f_bfree;
 	buf->f_files = max(used, READ_ONCE(gmfs.options.nr_inodes));
-	buf->f_ffree = buf->f_files - used;
+	buf->f_ffree = min_t(u64, buf->f_files - used,
+			     room / (GMFS_IMAGE_INODE + GMFS_IMAGE_NAME));
+	buf->f_files = used + buf->f_ffree;
 	buf->f_namelen = GMFS_MAX_NAME;
 	buf->f_fsid = u64_to_fsid(r->base);
 	return 0;

@@ -36,18 +36,26 @@ static int gmfs_xattr_get(const struct xattr_handler *handler,
 
 static int set(struct inode *inode, const struct gmfs_xattr *x, int flags)
 {
+	/* As packed; what the old value gives back is known afterwards. */
+	u32 room = x->value ? strlen(x->name) + 5 + x->len : 0, before;
+	struct gmfs_xattrs *xs = &gmfs_i(inode)->xattrs;
 	struct gmfs_xattr old;
 	bool found;
 	int err;
 
+	err = gmfs_charge(room);
+	if (err)
+		return err;
 	down_write(&xattr_lock);
-	found = gmfs_xattrs_find(&gmfs_i(inode)->xattrs, x->name, &old);
+	before = xs->size;
+	found = gmfs_xattrs_find(xs, x->name, &old);
 	if (found && flags & XATTR_CREATE)
 		err = -EEXIST;
 	else if (!found && (flags & XATTR_REPLACE || !x->value))
 		err = -ENODATA;
 	else
-		err = gmfs_xattrs_set(&gmfs_i(inode)->xattrs, x);
+		err = gmfs_xattrs_set(xs, x);
+	gmfs_uncharge(room + before - xs->size);
 	up_write(&xattr_lock);
 	return err;
 }

@@ -16,7 +16,6 @@
 #include "kho.h"
 
 static const struct gmfs_active_ops *active_ops;
-static struct kobject *fs_dir;
 static struct kobject *kho_dir;
 
 static ssize_t active_show(struct kobject *kobj, struct kobj_attribute *attr,
@@ -39,17 +38,6 @@ static ssize_t active_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 static struct kobj_attribute active_attr = __ATTR_RW(active);
 
-static struct kobject *add_dir(const char *name, struct kobject *parent)
-{
-	struct kobject *dir = kobject_create_and_add(name, parent);
-
-	if (dir && sysfs_create_file(dir, &active_attr.attr)) {
-		kobject_put(dir);
-		return NULL;
-	}
-	return dir;
-}
-
 static bool kernel_has_kho_dir(void)
 {
 	struct kernfs_node *kn = kernfs_find_and_get(kernel_kobj->sd, "kho");
@@ -61,29 +49,27 @@ static bool kernel_has_kho_dir(void)
 /**
  * gmfs_active_init - make the switch
  * @ops: what it does; must stay
+ * @dir: where the filesystem's attributes are
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM, and gmfs_active_exit() must follow.
  */
-int gmfs_active_init(const struct gmfs_active_ops *ops)
+int gmfs_active_init(const struct gmfs_active_ops *ops, struct kobject *dir)
 {
 	active_ops = ops;
-	fs_dir = add_dir("guestmemfs", fs_kobj);
-	if (!fs_dir)
+	if (sysfs_create_file(dir, &active_attr.attr))
 		return -ENOMEM;
 	if (kernel_has_kho_dir()) {
 		pr_info("this kernel has its own /sys/kernel/kho: use /sys/fs/guestmemfs/active\n");
 		return 0;
 	}
-	kho_dir = add_dir("kho", kernel_kobj);
-	return kho_dir ? 0 : -ENOMEM;
+	kho_dir = kobject_create_and_add("kho", kernel_kobj);
+	return kho_dir ? sysfs_create_file(kho_dir, &active_attr.attr) : -ENOMEM;
 }
 
-/* Waits for whoever is writing to the switch. */
+/* The switch in @dir goes with it. Waits for whoever is writing to it. */
 void gmfs_active_exit(void)
 {
 	kobject_del(kho_dir);
 	kobject_put(kho_dir);
-	kobject_del(fs_dir);
-	kobject_put(fs_dir);
 }

@@ -28,7 +28,6 @@
 #include <linux/kho/abi/kexec_handover.h>
 
 #define MAX_CONTIGUOUS	((size_t)PAGE_SIZE << MAX_PAGE_ORDER)
-#define MAX_IMAGE	((size_t)1 << 30)
 
 /**
  * struct published - what the next kernel will find
@@ -152,7 +151,7 @@ int gmfs_kho_publish(const void *image, size_t size)
 
 	if (!kho_is_enabled())
 		return -EOPNOTSUPP;
-	if (size > MAX_IMAGE)
+	if (size > GMFS_MAX_IMAGE)
 		return -EFBIG;
 	if (size <= MAX_CONTIGUOUS)
 		err = add_subtree(image, size);
@@ -201,7 +200,7 @@ static bool read_head(const void *subtree, size_t size,
 			found = true;
 		}
 	}
-	return found && *image_size && *image_size <= MAX_IMAGE &&
+	return found && *image_size && *image_size <= GMFS_MAX_IMAGE &&
 	       *image_size <= (u64)preserved->total_pages << PAGE_SHIFT;
 }
 

@@ -41,6 +41,29 @@ static void put_pair(struct gmfs_fdt_writer *w, const char *name, u32 a, u32 b)
 	put_u64(w, name, (u64)a << 32 | b);
 }
 
+/* The tree's frame, the root's properties but for the bitmap, all the names. */
+#define FIXED_BYTES	1024
+
+/**
+ * gmfs_image_room - how much room for inodes and names every image has
+ * @region: the region
+ *
+ * The head's slots are as large as the region asks for, so an image must not
+ * grow with what is in it beyond that. Extents are not counted: each is of a
+ * block at least, and there is room for one for every block.
+ *
+ * Return: bytes; what inodes, names, targets and attributes take together.
+ */
+u64 gmfs_image_room(const struct gmfs_image_region *region)
+{
+	u64 nr = region->size / region->block_size;
+	u64 max = GMFS_HEAD_BLOCKS(nr) * region->block_size / GMFS_NR_SLOTS -
+		  GMFS_SLOT_IMAGE;
+
+	return min_t(u64, max, GMFS_MAX_IMAGE) - FIXED_BYTES -
+	       DIV_ROUND_UP(nr, 8) - nr * EXTENT_BYTES;
+}
+
 /**
  * gmfs_image_begin - begin an image
  * @w: the writer
@@ -504,6 +527,9 @@ static int check_extents(struct gmfs_image *img,
 				      i, (unsigned long long)inode->ino);
 		if (start >= nr_blocks || nr > nr_blocks - start)
 			return refuse(img, -ERANGE, "extent %u of inode %llu leaves the region",
+				      i, (unsigned long long)inode->ino);
+		if (start < GMFS_HEAD_BLOCKS(nr_blocks))
+			return refuse(img, -ERANGE, "extent %u of inode %llu is in the region's head",
 				      i, (unsigned long long)inode->ino);
 		if (find_next_bit(used, start + nr, start) < start + nr)
 			return refuse(img, -EEXIST, "extent %u of inode %llu overlaps another",

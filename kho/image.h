@@ -2,6 +2,8 @@
 #ifndef _GMFS_IMAGE_H
 #define _GMFS_IMAGE_H
 
+#include <guestmemfs/abi.h>
+
 #include "fdt.h"
 
 struct gmfs_image_time {
@@ -60,6 +62,15 @@ struct gmfs_image_inode {
 struct gmfs_image_region {
 	u64 base, size, block_size;
 };
+
+/*
+ * What of an image an inode and a name take at most, beside the bytes of a
+ * target with its NUL, of attributes and of extents; see gmfs_image_room().
+ */
+#define GMFS_IMAGE_INODE	192
+#define GMFS_IMAGE_NAME		(GMFS_MAX_NAME + 1 + 8)
+
+u64 gmfs_image_room(const struct gmfs_image_region *region);
 
 /**
  * struct gmfs_image - an image that has been checked

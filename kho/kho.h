@@ -3,8 +3,11 @@
 #ifndef _GMFS_KHO_H
 #define _GMFS_KHO_H
 
+#include <linux/uuid.h>
+
 #include "../fs/compat.h"
 #include "image.h"
+#include "seal.h"
 
 /* In active.c */
 
@@ -18,8 +21,17 @@ struct gmfs_active_ops {
 	bool (*get)(void);
 };
 
-int gmfs_active_init(const struct gmfs_active_ops *ops);
+int gmfs_active_init(const struct gmfs_active_ops *ops, struct kobject *dir);
 void gmfs_active_exit(void);
+
+/* In carrier_region.c */
+void gmfs_slots_init(const struct gmfs_image_region *region,
+		     const uuid_t *boot_id, bool kexec);
+int gmfs_slots_publish(const void *image, size_t size);
+int gmfs_slots_open(void);
+int gmfs_slots_wipe(void);
+int gmfs_slots_retrieve(void **image, size_t *size, char *why);
+u64 gmfs_slots_generation(void);
 
 /* In carrier_kho.c */
 

@@ -81,12 +81,12 @@
 #define GMFS_ROOT_INO			1
 
 /*
- * An image of more inodes, or of a longer name or target, is refused. The limit
- * of links is the writer's alone: with it no image is larger than
- * 1 GiB.
+ * An image of more inodes, of a longer name or target, of more attributes, or
+ * larger as a whole is refused, and so is a larger region.
  */
+#define GMFS_MAX_IMAGE			(1U << 30)	/* bytes */
+#define GMFS_MAX_BLOCKS			(1U << 25)	/* of a region: 64 TiB */
 #define GMFS_MAX_INODES			65536
-#define GMFS_MAX_LINKS			16
 #define GMFS_MAX_NAME			255
 #define GMFS_MAX_TARGET			4095
 #define GMFS_MAX_XATTRS			4096	/* bytes an inode, packed */

@@ -8,6 +8,7 @@
 #include <libfdt.h>
 #include <stdio.h>
 
+#include "seal.h"
 #include "tree.h"
 #include "unit.h"
 
@@ -124,13 +125,13 @@ static size_t large_write(const struct large *l, void *buf, size_t max)
 	struct gmfs_image_inode file = { .mode = S_IFREG | 0600 };
 	struct gmfs_image_region region = large_region(l);
 	struct gmfs_fdt_writer w;
-	u32 i, k, block = 0;
+	u32 i, k, block = GMFS_HEAD_BLOCKS(l->blocks);
 	size_t prop;
 
 	gmfs_image_begin(&w, buf, max, &region, l->files + 2);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
 	for (i = 0; i < l->blocks / 8; i++)
-		gmfs_fdt_append(&w, "\x55", 1);
+		gmfs_fdt_append(&w, "\xaa", 1);
 	gmfs_fdt_close_prop(&w, prop);
 	put_root(&w, l);
 	for (i = 0; i < l->files; i++) {
@@ -138,7 +139,7 @@ static size_t large_write(const struct large *l, void *buf, size_t max)
 		file.size = (u64)l->extents << 21;
 		gmfs_image_begin_inode(&w, &file);
 		prop = gmfs_fdt_open_prop(&w, GMFS_PROP_EXTENTS);
-		for (k = 0; k < l->extents; k++, block += 2) {
+		for (k = 0; k < l->extents && block < l->blocks; k++, block += 2) {
 			gmfs_fdt_append_u32(&w, k);
 			gmfs_fdt_append_u32(&w, block);
 			gmfs_fdt_append_u32(&w, 1);
@@ -166,6 +167,7 @@ static void large(const void *arg)
 		expect(strstr(img.why, "more than 65536"), "said '%s'", img.why);
 	else
 		expect_eq(img.nr_inodes, l->files + 1);
+	expect(size <= gmfs_slot_size(&region) - GMFS_SLOT_IMAGE, "%zu bytes", size);
 	if (l->extents > 1)
 		unit_info("worst case: %zu bytes, built in %.0f ms, checked in %.0f ms",
 			  size, built - start, checked - built);
@@ -175,12 +177,131 @@ static void large(const void *arg)
 
 static const struct large larges[] = {
 	{ "1 TiB, every second block, 16384 files", 524288, 16384, 16, 0 },
-	{ "65536 inodes", 131072, GMFS_MAX_INODES - 1, 1, 0 },
-	{ "65537 inodes", 131072, GMFS_MAX_INODES, 1, -EINVAL },
+	{ "65536 inodes", 262144, GMFS_MAX_INODES - 1, 1, 0 },
+	{ "65537 inodes", 262144, GMFS_MAX_INODES, 1, -EINVAL },
+};
+
+/* --- no image is larger than its slot --------------------------------------- */
+
+enum { LONG_NAMES, LONG_TARGETS, MANY_ATTRIBUTES, MANY_LINKS };
+
+/**
+ * struct full - a region whose files take all the room that they are given
+ * @blocks: of the region; each is an extent
+ * @kind: what takes the room
+ */
+struct full {
+	const char *name;
+	u32 blocks;
+	int kind;
+};
+
+/* What one inode is charged, as the filesystem does it. */
+static u32 price(int kind)
+{
+	switch (kind) {
+	case LONG_TARGETS:
+		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME + GMFS_MAX_TARGET + 1;
+	case MANY_ATTRIBUTES:
+		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME + GMFS_MAX_XATTRS;
+	case MANY_LINKS:
+		return GMFS_IMAGE_NAME;
+	default:
+		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME;
+	}
+}
+
+static size_t full_write(const struct full *f, u32 nr, void *buf, size_t max)
+{
+	static const char xattrs[GMFS_MAX_XATTRS];
+	static const struct gmfs_extent none;
+	struct gmfs_image_region region = { 4ULL << 30, (u64)f->blocks << 21, 2 << 20 };
+	struct gmfs_image_inode dir = { .ino = 1, .mode = S_IFDIR | 0700, .flags = 0x10 };
+	struct gmfs_image_inode file = { .mode = S_IFREG | 0600, .flags = 0x10 };
+	u32 block = GMFS_HEAD_BLOCKS(f->blocks), i, inodes = f->kind == MANY_LINKS ? 1 : nr;
+	struct gmfs_fdt_writer w;
+	size_t prop;
+
+	if (f->kind == LONG_TARGETS)
+		file.mode = S_IFLNK | 0777;
+	if (f->kind == MANY_ATTRIBUTES) {
+		file.xattrs = xattrs;
+		file.xattrs_size = sizeof(xattrs);
+	}
+	gmfs_image_begin(&w, buf, max, &region, 1ULL << 62);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
+	for (i = 0; i < DIV_ROUND_UP(f->blocks, 8); i++)
+		gmfs_fdt_append(&w, "\xff", 1);
+	gmfs_fdt_close_prop(&w, prop);
+	gmfs_image_begin_inode(&w, &dir);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_NAMES);
+	for (i = 0; i < nr; i++)
+		gmfs_fdt_append(&w, X255, 256);
+	gmfs_fdt_close_prop(&w, prop);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_INODES);
+	for (i = 0; i < nr; i++)
+		gmfs_fdt_append_u64(&w, 1ULL << 61);
+	gmfs_fdt_close_prop(&w, prop);
+	gmfs_fdt_end_node(&w);
+	for (i = 0; i < inodes; i++) {
+		file.ino = (1ULL << 61) + i;
+		gmfs_image_begin_inode(&w, &file);
+		prop = gmfs_fdt_open_prop(&w, S_ISLNK(file.mode) ? GMFS_PROP_TARGET :
+							       GMFS_PROP_EXTENTS);
+		if (S_ISLNK(file.mode))
+			gmfs_fdt_append(&w, X4095, GMFS_MAX_TARGET + 1);
+		/* The last file has what blocks are left, each by itself. */
+		else
+			for (; block < f->blocks; block++) {
+				gmfs_fdt_append(&w, &none, 12);
+				if (i < inodes - 1) {
+					block++;
+					break;
+				}
+			}
+		gmfs_fdt_close_prop(&w, prop);
+		gmfs_fdt_end_node(&w);
+	}
+	return gmfs_image_end(&w);
+}
+
+static void full(const void *arg)
+{
+	const struct full *f = arg;
+	struct gmfs_image_region region = { 4ULL << 30, (u64)f->blocks << 21, 2 << 20 };
+	size_t slot = min_t(size_t, gmfs_slot_size(&region) - GMFS_SLOT_IMAGE, GMFS_MAX_IMAGE);
+	u64 room = gmfs_image_room(&region) - GMFS_IMAGE_INODE;	/* the root */
+	u32 nr = min_t(u64, GMFS_MAX_INODES - 1, room / price(f->kind));
+	size_t size;
+
+	expect(room < slot && nr, "room for %llu bytes", (unsigned long long)room);
+	if (f->kind == MANY_LINKS)
+		nr = (room - GMFS_IMAGE_INODE) / price(f->kind);
+	size = full_write(f, nr, NULL, 0);
+	expect(size <= slot, "%zu bytes for a slot of %zu", size, slot);
+	if (f->blocks == 524288)
+		unit_info("1 TiB full of %s: %u, %zu of %zu bytes", f->name, nr, size, slot);
+}
+
+#define FULL(name, kind) \
+	{ name ", 2 blocks", 2, kind }, \
+	{ name ", 512 blocks", 512, kind }, \
+	{ name ", 8191 blocks", 8191, kind }, \
+	{ name ", 8192 blocks", 8192, kind }, \
+	{ name ", 65543 blocks", 65543, kind }, \
+	{ name ", 1 TiB", 524288, kind }, \
+	{ name ", 64 TiB", GMFS_MAX_BLOCKS, kind }
+
+static const struct full fulls[] = {
+	FULL("long names", LONG_NAMES),
+	FULL("long targets", LONG_TARGETS),
+	FULL("many attributes", MANY_ATTRIBUTES),
+	FULL("many links", MANY_LINKS),
 };
 
 void fuzz_tests(void)
 {
 	unit_run("fuzz", "mutated images", mutations, NULL);
 	run_table("large", large, larges);
+	run_table("full", full, fulls);
 }

@@ -203,10 +203,10 @@ static const struct row {
 
 	/* What any inode may have. */
 	FINE("no flags, said", SET, "6", "flags", CELLS(0)),
-	FINE("all known flags", SET, "6", "flags", CELLS(3)),
+	FINE("all known flags", SET, "6", "flags", CELLS(0x30)),
 	FINE("no flags property", DEL, "3", "flags"),
 	BAD("unknown flag", SET, "3", "flags", CELLS(4)),
-	BAD("unknown flag and a known one", SET, "3", "flags", CELLS(1u << 31 | 1)),
+	BAD("unknown flag and a known one", SET, "3", "flags", CELLS(1u << 31 | 0x10)),
 	BAD("flags too short", SET, "3", "flags", TEXT("\0\0\1")),
 	BAD("flags too long", SET, "3", "flags", CELLS(0, 1)),
 	BAD("flags empty", SET, "3", "flags", TEXT("")),
@@ -270,6 +270,7 @@ static const struct row {
 	EXTENT("extents behind the file's end overlap in the region", -EEXIST, "overlaps",
 	       20, 4, 2, 22, 5, 1),
 	EXTENT("extent overlaps one behind another file's end", -EEXIST, "overlaps", 0, 28, 1),
+	EXTENT("extent in the region's head", -ERANGE, "extent 0 of inode 3 is in the region's head", 0, 0, 2),
 	FINE("extent up to the region's end", SET, "3", "extents", CELLS(0, 30, 2)),
 	EXTENT("extent across the region's end", -ERANGE, "leaves the region", 0, 31, 2),
 	EXTENT("extent behind the region", -ERANGE, "leaves the region", 0, 32, 1),

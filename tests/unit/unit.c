@@ -100,6 +100,7 @@ int main(void)
 	fdt_tests();
 	xattrs_tests();
 	image_tests();
+	seal_tests();
 	fuzz_tests();
 	printf("unit: %d passed, %d failed\n", passed, failed);
 	return failed || !passed;

@@ -56,6 +56,7 @@ void cmdline_tests(void);
 void fdt_tests(void);
 void xattrs_tests(void);
 void image_tests(void);
+void seal_tests(void);
 void fuzz_tests(void);
 
 #endif

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Mounting and everything that is done to names.
-# lab: memory=3G
+# lab: memory=4G
 
 stage1() {
 	start

@@ -116,7 +116,8 @@ describe() {
 	(cd "$1" && find . -exec stat -c '%n|%i|%f|%h|%u|%g|%s|%b|%t,%T|%.9X|%.9Y|%.9Z|%.9W' {} + |
 		sort)
 	(cd "$1" && find . -type l -printf '%p -> %l\n' | sort)
-	stat -f -c 'free %f of %b, files %d of %c' "$1"
+	stat -f -c 'free %f of %b' "$1"
+	echo "inodes $(($(stat -f -c '%c - %d' "$1")))"
 }
 
 # Contents of every file, by mapping it; but for files that must stay untouched.

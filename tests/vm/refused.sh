@@ -96,12 +96,12 @@ stage9() {
 	/job/tests/gmem fill $mnt/keep 8
 	/job/tests/gmem sum $mnt/keep >/job/sum
 	# A good image, but a smaller region; then the right one again.
-	next_stage "" "" "$(sed 's/guestmemfs=1G/guestmemfs=512M/' /proc/cmdline)"
+	next_stage "" "" "$(sed 's/guestmemfs=1152M/guestmemfs=512M/' /proc/cmdline)"
 }
 
 stage10() {
 	look "another region"
-	next_stage "" "" "$(sed 's/guestmemfs=512M/guestmemfs=1G/' /proc/cmdline)"
+	next_stage "" "" "$(sed 's/guestmemfs=512M/guestmemfs=1152M/' /proc/cmdline)"
 }
 
 stage11() {

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/**
+ * DOC: the region carrier
+ *
+ * The head of the region holds an image from umount to mount, from rmmod to
+ * insmod and from kernel to kernel, on any kernel. It is mapped only while it is
+ * read or written.
+ *
+ * Nothing here is called concurrently: the filesystem holds gmfs.change for
+ * writing, or is initialising; gmfs_slots_open() has its own lock there.
+ */
+#define pr_fmt(fmt) "guestmemfs: " fmt
+
+#include <guestmemfs/abi.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+#include <linux/timex.h>
+
+#include "kho.h"
+#include "seal.h"
+
+/**
+ * struct carrier - what is known of the head
+ * @region: whose head it is
+ * @stamp: of this kernel; the time when it was last read
+ * @kexec: this kernel was started by kexec
+ * @generation: the highest seen
+ */
+static struct carrier {
+	struct gmfs_image_region region;
+	struct gmfs_stamp stamp;
+	bool kexec;
+	u64 generation;
+} here;
+
+void gmfs_seal_store(void *to, const void *from, size_t len)
+{
+	memcpy(to, from, len);
+	wmb();
+}
+
+u32 gmfs_crc32c(const void *data, size_t len)
+{
+	return ~gmfs_crc32c_update(~0, data, len);
+}
+
+static int map_head(struct gmfs_head *head)
+{
+	head->region = here.region;
+	head->map = memremap(here.region.base,
+			     gmfs_slot_size(&here.region) * GMFS_NR_SLOTS,
+			     MEMREMAP_WB);
+	here.stamp.tsc = get_cycles();
+	return head->map ? 0 : -ENOMEM;
+}
+
+/**
+ * gmfs_slots_init - whose head it is, and who asks
+ * @region: whose head it is
+ * @boot_id: of this boot
+ * @kexec: this kernel was started by kexec
+ */
+void gmfs_slots_init(const struct gmfs_image_region *region,
+		     const uuid_t *boot_id, bool kexec)
+{
+	here = (struct carrier){ .region = *region, .kexec = kexec };
+	export_uuid(here.stamp.boot_id, boot_id);
+}
+
+/**
+ * gmfs_slots_publish - leave an image
+ * @image: the image, copied
+ * @size: bytes
+ *
+ * Context: may sleep.
+ * Return: 0; -EFBIG if it does not fit, which charging for inodes and names
+ * prevents; -ENOMEM.
+ */
+int gmfs_slots_publish(const void *image, size_t size)
+{
+	struct gmfs_head head;
+	int err = map_head(&head);
+
+	if (err)
+		return err;
+	err = gmfs_head_seal(&head, image, size, here.generation + 1, &here.stamp);
+	if (!err)
+		here.generation++;
+	memunmap(head.map);
+	return err;
+}
+
+/**
+ * gmfs_slots_open - what is sealed will hold no longer
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int gmfs_slots_open(void)
+{
+	struct gmfs_head head;
+	int err = map_head(&head);
+
+	if (err)
+		return err;
+	gmfs_head_open(&head, &here.stamp);
+	memunmap(head.map);
+	return 0;
+}
+
+/**
+ * gmfs_slots_wipe - forget what is in the head
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int gmfs_slots_wipe(void)
+{
+	struct gmfs_head head;
+	int err = map_head(&head);
+
+	if (err)
+		return err;
+	gmfs_head_wipe(&head);
+	memunmap(head.map);
+	return 0;
+}
+
+/**
+ * gmfs_slots_retrieve - get the image that is in the head
+ * @image: a copy, to be freed with kvfree(); set on success
+ * @size: bytes; set on success
+ * @why: of 120 bytes: what is wrong; set on failure but -ENOENT and -ENOMEM
+ *
+ * It stays in the head. What is there from before the machine was reset is
+ * wiped, so that no later kernel believes it.
+ *
+ * Context: may sleep.
+ * Return: 0; -ENOENT if there is none; -ENOMEM; as gmfs_head_find().
+ */
+int gmfs_slots_retrieve(void **image, size_t *size, char *why)
+{
+	struct gmfs_found found;
+	struct gmfs_head head;
+	int err = map_head(&head);
+
+	if (err)
+		return err;
+	err = gmfs_head_find(&head, &found);
+	here.generation = found.generation;
+	if (err != -ENOENT &&
+	    !gmfs_head_is_believed(&found, &here.stamp, here.kexec)) {
+		pr_info("what is in the region is from before the machine was reset: forgotten\n");
+		gmfs_head_wipe(&head);
+		err = -ENOENT;
+	}
+	strscpy(why, found.why, sizeof(found.why));
+	if (!err) {
+		*image = kvmemdup(found.image, found.size, GFP_KERNEL);
+		*size = found.size;
+		if (!*image)
+			err = -ENOMEM;
+	}
+	memunmap(head.map);
+	return err;
+}
+
+u64 gmfs_slots_generation(void)
+{
+	return here.generation;
+}

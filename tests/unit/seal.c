@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <guestmemfs/abi.h>
+#include <linux/errno.h>
+#include <linux/kernel.h>
+#include <linux/unaligned.h>
+#include <setjmp.h>
+#include <stdio.h>
+
+#include "seal.h"
+#include "unit.h"
+
+static const struct gmfs_image_region region = { 4ULL << 30, 64 << 20, 2 << 20 };
+static const struct gmfs_stamp monday = { 1000, { 1 } }, tuesday = { 2000, { 2 } };
+
+/* The machine stops after so many bytes of stores. */
+static size_t stores_left = SIZE_MAX;
+static jmp_buf stopped;
+
+void gmfs_seal_store(void *to, const void *from, size_t len)
+{
+	size_t now = min(len, stores_left);
+
+	/* An aligned word is stored whole or not at all. */
+	if (len == 4 && now < 4)
+		now = 0;
+	memcpy(to, from, now);
+	stores_left -= min(len, stores_left);
+	if (now < len)
+		longjmp(stopped, 1);
+}
+
+u32 gmfs_crc32c(const void *data, size_t len)
+{
+	const u8 *p = data;
+	u32 crc = ~0;
+	int i;
+
+	for (; len--; p++)
+		for (crc ^= *p, i = 0; i < 8; i++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	return ~crc;
+}
+
+static struct gmfs_head new_head(void)
+{
+	return (struct gmfs_head){
+		.map = calloc(1, gmfs_slot_size(&region) * GMFS_NR_SLOTS),
+		.region = region,
+	};
+}
+
+static struct gmfs_seal *seal_of(const struct gmfs_head *h, int slot)
+{
+	return h->map + slot * gmfs_slot_size(&region);
+}
+
+static void expect_image(const struct gmfs_head *h, const char *want, u64 generation)
+{
+	struct gmfs_found f;
+
+	expect_eq(gmfs_head_find(h, &f), 0);
+	expect_eq(f.size, strlen(want));
+	expect(!memcmp(f.image, want, f.size), "%.*s", (int)f.size, (char *)f.image);
+	expect_eq(f.generation, generation);
+}
+
+static void expect_none(const struct gmfs_head *h, int err, const char *why)
+{
+	struct gmfs_found f;
+
+	expect_eq(gmfs_head_find(h, &f), err);
+	expect(strstr(f.why, why), "said '%s'", f.why);
+}
+
+static void leave(const struct gmfs_head *h, const char *image, u64 generation)
+{
+	expect_eq(gmfs_head_seal(h, image, strlen(image), generation, &monday), 0);
+}
+
+static void crc_is_rfc3720s(const void *arg)
+{
+	static const u8 zeroes[32];
+
+	expect_eq(gmfs_crc32c("123456789", 9), 0xe3069283);
+	expect_eq(gmfs_crc32c(zeroes, 32), 0x8a9136aa);	/* RFC 3720, B.4 */
+}
+
+static void newest_wins(const void *arg)
+{
+	struct gmfs_head h = new_head();
+
+	expect_none(&h, -ENOENT, "");
+	leave(&h, "one", 1);
+	expect_image(&h, "one", 1);
+	leave(&h, "two", 2);
+	expect_image(&h, "two", 2);
+	expect_eq(get_unaligned_be64(&seal_of(&h, 0)->generation), 1);
+	leave(&h, "three", 3);
+	expect_image(&h, "three", 3);
+	expect_eq(get_unaligned_be64(&seal_of(&h, 0)->generation), 3);
+	free(h.map);
+}
+
+static void opened(const void *arg)
+{
+	struct gmfs_head h = new_head();
+
+	gmfs_head_open(&h, &monday);
+	expect_none(&h, -EUCLEAN, "did not leave an image");
+	leave(&h, "one", 1);
+	expect_image(&h, "one", 1);
+	gmfs_head_open(&h, &monday);
+	expect_none(&h, -EUCLEAN, "did not leave an image");
+	leave(&h, "two", 2);
+	leave(&h, "three", 3);
+	gmfs_head_open(&h, &monday);
+	expect_none(&h, -EUCLEAN, "did not leave an image");
+	gmfs_head_wipe(&h);
+	expect_none(&h, -ENOENT, "");
+	free(h.map);
+}
+
+static void too_large(const void *arg)
+{
+	struct gmfs_head h = new_head();
+	size_t max = gmfs_slot_size(&region) - GMFS_SLOT_IMAGE;
+	char *image = calloc(1, max);
+	struct gmfs_found f;
+
+	expect_eq(gmfs_slot_size(&region), 1 << 20);
+	leave(&h, "one", 1);
+	expect_eq(gmfs_head_seal(&h, image, max + 1, 2, &monday), -EFBIG);
+	expect_image(&h, "one", 1);
+	expect_eq(gmfs_head_seal(&h, image, max, 2, &monday), 0);
+	expect_eq(gmfs_head_find(&h, &f), 0);
+	expect_eq(f.size, max);
+	free(image);
+	free(h.map);
+}
+
+/*
+ * From each state of a head, whatever is done next stops at each byte. What is
+ * found then is what was there before or what was to come, never a mixture.
+ */
+static int result(const struct gmfs_head *h, char *image)
+{
+	struct gmfs_found f;
+	int err = gmfs_head_find(h, &f);
+
+	image[0] = '\0';
+	if (!err) {
+		memcpy(image, f.image, f.size);
+		image[f.size] = '\0';
+	}
+	return err;
+}
+
+static void do_seal(const struct gmfs_head *h)
+{
+	leave(h, "the new one", 10);
+}
+
+static void do_open(const struct gmfs_head *h)
+{
+	gmfs_head_open(h, &tuesday);
+}
+
+static void do_wipe(const struct gmfs_head *h)
+{
+	gmfs_head_wipe(h);
+}
+
+struct cut {
+	const char *name;
+	const char *states;	/* s: seal, o: open */
+	void (*act)(const struct gmfs_head *h);
+};
+
+static void cut(const void *arg)
+{
+	const struct cut *c = arg;
+	struct gmfs_head h = new_head();
+	size_t len = gmfs_slot_size(&region) * GMFS_NR_SLOTS;
+	char old[64], new[64], got[64], *before = malloc(len);
+	int old_err, new_err, err;
+	u64 generation = 0;
+	volatile size_t at;
+	const char *s;
+	bool done;
+
+	for (s = c->states; *s; s++) {
+		if (*s == 'o') {
+			gmfs_head_open(&h, &monday);
+			continue;
+		}
+		sprintf(old, "an old image that is longer, %llu",
+			(unsigned long long)++generation);
+		leave(&h, old, generation);
+	}
+	memcpy(before, h.map, len);
+	old_err = result(&h, old);
+	c->act(&h);
+	new_err = result(&h, new);
+	for (at = 0, done = false; !done; at++) {
+		memcpy(h.map, before, len);
+		stores_left = at;
+		if (!setjmp(stopped)) {
+			c->act(&h);
+			done = true;
+		}
+		stores_left = SIZE_MAX;
+		err = result(&h, got);
+		expect((err == old_err && !strcmp(got, old)) ||
+		       (err == new_err && !strcmp(got, new)),
+		       "after %zu bytes: %d '%s'", at, err, got);
+	}
+	free(before);
+	free(h.map);
+}
+
+static const struct cut cuts[] = {
+	{ "first image", "", do_seal },
+	{ "second image", "s", do_seal },
+	{ "third image", "ss", do_seal },
+	{ "image after changes", "so", do_seal },
+	{ "image after changes to the first tree", "o", do_seal },
+	{ "image after changes, both slots used", "soso", do_seal },
+	{ "image after two and changes", "sso", do_seal },
+	{ "first change", "", do_open },
+	{ "change after an image", "s", do_open },
+	{ "change after two images", "ss", do_open },
+	{ "change after changes", "soso", do_open },
+	{ "forget", "s", do_wipe },
+	{ "forget an open one", "so", do_wipe },
+	{ "forget two", "ss", do_wipe },
+	{ "forget three", "sss", do_wipe },
+};
+
+/* Any bit of a seal or its image that is wrong, and the image is refused. */
+static void flipped(const void *arg)
+{
+	struct gmfs_head h = new_head();
+	size_t bit, bits = 8 * sizeof(struct gmfs_seal);
+	struct gmfs_found f;
+	int err;
+	u8 *p;
+
+	leave(&h, "one", 1);
+	for (bit = 0; bit < bits + 8 * 3; bit++) {
+		p = h.map + (bit < bits ? bit / 8 : GMFS_SLOT_IMAGE + (bit - bits) / 8);
+		*p ^= 1 << (bit % 8);
+		err = gmfs_head_find(&h, &f);
+		expect(err, "bit %zu", bit);
+		/* Without magic or state there is no seal, so no reason. */
+		expect((err == -ENOENT) == !f.why[0], "bit %zu: '%s'", bit, f.why);
+		expect(err != -ENOENT || bit < 64 || (bit >= 96 && bit < 128),
+		       "bit %zu: nothing found", bit);
+		*p ^= 1 << (bit % 8);
+	}
+	expect_image(&h, "one", 1);
+	free(h.map);
+}
+
+struct other {
+	const char *name;
+	struct gmfs_image_region region;
+	int err;
+	const char *why;
+};
+
+static void other(const void *arg)
+{
+	const struct other *o = arg;
+	struct gmfs_head h = new_head();
+
+	leave(&h, "one", 1);
+	h.region = o->region;
+	expect_none(&h, o->err, o->why);
+	free(h.map);
+}
+
+static const struct other others[] = {
+	{ "smaller", { 4ULL << 30, 32 << 20, 2 << 20 }, -ENXIO,
+	  "another region: 0x4000000 bytes at 0x100000000 in blocks of 0x200000" },
+	{ "larger", { 4ULL << 30, 128 << 20, 2 << 20 }, -ENXIO, "another region" },
+	{ "moved", { 5ULL << 30, 64 << 20, 2 << 20 }, -ENXIO, "another region" },
+};
+
+static void later_version(const void *arg)
+{
+	struct gmfs_head h = new_head();
+
+	leave(&h, "one", 1);
+	put_unaligned_be32(2, &seal_of(&h, 0)->version);
+	expect_none(&h, -EPROTONOSUPPORT, "version 2, not 1");
+	free(h.map);
+}
+
+struct belief {
+	const char *name;
+	struct gmfs_stamp now;
+	bool kexec, believed;
+};
+
+static void belief(const void *arg)
+{
+	const struct belief *b = arg;
+	struct gmfs_head h = new_head();
+	struct gmfs_found f;
+
+	leave(&h, "one", 1);
+	expect_eq(gmfs_head_find(&h, &f), 0);
+	expect_eq(gmfs_head_is_believed(&f, &b->now, b->kexec), b->believed);
+	seal_of(&h, 0)->crc ^= 1;
+	expect_eq(gmfs_head_find(&h, &f), -EBADMSG);
+	expect_eq(gmfs_head_is_believed(&f, &b->now, b->kexec), b->kexec);
+	free(h.map);
+}
+
+static const struct belief beliefs[] = {
+	{ "same boot", { 1500, { 1 } }, false, true },
+	{ "same boot, which kexec began", { 1500, { 1 } }, true, true },
+	{ "kexec", { 1500, { 2 } }, true, true },
+	{ "firmware", { 1500, { 2 } }, false, false },
+	{ "kexec after a reset", { 500, { 2 } }, true, false },
+};
+
+void seal_tests(void)
+{
+	unit_run("seal", "CRC32C is RFC 3720's", crc_is_rfc3720s, NULL);
+	unit_run("seal", "the newest image wins", newest_wins, NULL);
+	unit_run("seal", "changes open what is sealed", opened, NULL);
+	unit_run("seal", "an image too large", too_large, NULL);
+	unit_run("seal", "any bit flipped", flipped, NULL);
+	unit_run("seal", "a later version", later_version, NULL);
+	run_table("seal cut", cut, cuts);
+	run_table("seal of another region", other, others);
+	run_table("seal believed", belief, beliefs);
+}
