@@ -42,7 +42,7 @@ help:
 	@echo "make unit      the pure code in userspace, under ASan and UBSan"
 	@echo "make fuzz      10 million mutated images (FUZZ, SEED)"
 	@echo "make kunit     guestmemfs_kunit.ko on the kho kernel"
-	@echo "make vmtest    tests/vm on K=kho,debian-6.12, or K=debug; T=tests JOBS=n"
+	@echo "make vmtest    tests/vm on K=kho,debian-6.12,debian-7, or K=debug; T=tests JOBS=n"
 	@echo "make bench     ratios against hugetlbfs and tmpfs, in one run"
 	@echo "make shell     boot K=kho to a prompt, module and tests in /job"
 	@echo "make clean     remove what a build leaves here"

@@ -14,6 +14,8 @@
 #include <guestmemfs/abi.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/timex.h>
 
@@ -26,12 +28,14 @@
  * @stamp: of this kernel; the time when it was last read
  * @kexec: this kernel was started by kexec
  * @generation: the highest seen
+ * @moved: where the head of another region was found, or 0
  */
 static struct carrier {
 	struct gmfs_image_region region;
 	struct gmfs_stamp stamp;
 	bool kexec;
 	u64 generation;
+	phys_addr_t moved;
 } here;
 
 void gmfs_seal_store(void *to, const void *from, size_t len)
@@ -119,12 +123,44 @@ int gmfs_slots_wipe(void)
 {
 	struct gmfs_head head;
 	int err = map_head(&head);
+	void *map;
 
 	if (err)
 		return err;
 	gmfs_head_wipe(&head);
 	memunmap(head.map);
+	if (here.moved) {
+		map = memremap(here.moved, PAGE_SIZE, MEMREMAP_WB);
+		if (!map)
+			return -ENOMEM;
+		memset(map, 0, sizeof(struct gmfs_seal));
+		memunmap(map);
+		here.moved = 0;
+	}
 	return 0;
+}
+
+/*
+ * The region may have been somewhere else before. Where its head was is then in
+ * the midst of this one, and files would be given blocks that others had.
+ */
+static int find_moved(struct gmfs_found *found)
+{
+	u64 end = here.region.base + here.region.size, at, step, i;
+	void *map;
+
+	for (at = here.region.base; at < end && !here.moved; at += step) {
+		step = min_t(u64, end - at, SZ_1G);
+		map = memremap(at, step, MEMREMAP_WB);
+		if (!map)
+			return -ENOMEM;
+		for (i = 0; i < step && !here.moved; i += here.region.block_size)
+			if (gmfs_seal_is_at(map + i, at + i, found))
+				here.moved = at + i;
+		memunmap(map);
+		cond_resched();
+	}
+	return here.moved ? -ENXIO : -ENOENT;
 }
 
 /**
@@ -148,11 +184,14 @@ int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 	if (err)
 		return err;
 	err = gmfs_head_find(&head, &found);
+	if (err == -ENOENT && here.kexec)
+		err = find_moved(&found);
 	here.generation = found.generation;
-	if (err != -ENOENT &&
+	if (err != -ENOENT && err != -ENOMEM &&
 	    !gmfs_head_is_believed(&found, &here.stamp, here.kexec)) {
 		pr_info("what is in the region is from before the machine was reset: forgotten\n");
 		gmfs_head_wipe(&head);
+		here.moved = 0;
 		err = -ENOENT;
 	}
 	strscpy(why, found.why, sizeof(found.why));

@@ -109,6 +109,14 @@ static int check_image(const struct gmfs_head *head, const struct gmfs_seal *sea
 	return 0;
 }
 
+static void date(struct gmfs_found *found, const struct gmfs_seal *seal)
+{
+	found->generation = get64(seal->generation);
+	found->stamp.tsc = get64(seal->tsc);
+	memcpy(found->stamp.boot_id, seal->boot_id, sizeof(seal->boot_id));
+	found->dated = true;
+}
+
 /**
  * gmfs_head_find - look for the newest image
  * @head: the head
@@ -135,10 +143,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 		if (err || (newest && get64(seal->generation) <= found->generation))
 			continue;
 		newest = seal;
-		found->generation = get64(seal->generation);
-		found->stamp.tsc = get64(seal->tsc);
-		memcpy(found->stamp.boot_id, seal->boot_id, sizeof(seal->boot_id));
-		found->dated = true;
+		date(found, seal);
 	}
 	if (bad || !newest)
 		return bad ?: -ENOENT;
@@ -146,6 +151,29 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 		return refuse(found, -EUCLEAN,
 			      "the kernel that had the region last did not leave an image (a crash?)");
 	return check_image(head, newest, found);
+}
+
+/**
+ * gmfs_seal_is_at - whether the head of another region begins here
+ * @map: where to look
+ * @addr: its physical address
+ * @found: set if true; @found->why says which region
+ *
+ * For one that was moved. A guest can write what looks like a seal, but it does
+ * not know where its memory is.
+ *
+ * Return: true if there is slot 0 of a region at @addr.
+ */
+bool gmfs_seal_is_at(const void *map, u64 addr, struct gmfs_found *found)
+{
+	struct gmfs_head head = { .region.base = addr };
+
+	*found = (struct gmfs_found){ 0 };
+	if (check_seal(&head, map, found) != -ENXIO ||
+	    get64(((const struct gmfs_seal *)map)->base) != addr)
+		return false;
+	date(found, map);
+	return true;
 }
 
 /**

@@ -43,6 +43,7 @@ struct gmfs_found {
 };
 
 size_t gmfs_slot_size(const struct gmfs_image_region *region);
+bool gmfs_seal_is_at(const void *map, u64 addr, struct gmfs_found *found);
 int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found);
 bool gmfs_head_is_believed(const struct gmfs_found *found,
 			   const struct gmfs_stamp *now, bool kexec);

@@ -286,6 +286,22 @@ static const struct other others[] = {
 	{ "moved", { 5ULL << 30, 64 << 20, 2 << 20 }, -ENXIO, "another region" },
 };
 
+static void is_at(const void *arg)
+{
+	struct gmfs_head h = new_head();
+	struct gmfs_found f;
+
+	expect(!gmfs_seal_is_at(h.map, region.base, &f), "found in nothing");
+	leave(&h, "one", 1);
+	expect(gmfs_seal_is_at(h.map, region.base, &f), "not found");
+	expect(strstr(f.why, "another region: 0x4000000 bytes at 0x100000000"), "%s", f.why);
+	expect(f.dated && f.stamp.tsc == monday.tsc, "when");
+	expect(!gmfs_seal_is_at(h.map, region.base + (2 << 20), &f), "a guest's");
+	seal_of(&h, 0)->crc ^= 1;
+	expect(!gmfs_seal_is_at(h.map, region.base, &f), "damaged");
+	free(h.map);
+}
+
 static void later_version(const void *arg)
 {
 	struct gmfs_head h = new_head();
@@ -332,6 +348,7 @@ void seal_tests(void)
 	unit_run("seal", "changes open what is sealed", opened, NULL);
 	unit_run("seal", "an image too large", too_large, NULL);
 	unit_run("seal", "any bit flipped", flipped, NULL);
+	unit_run("seal", "the head of a region that was moved", is_at, NULL);
 	unit_run("seal", "a later version", later_version, NULL);
 	run_table("seal cut", cut, cuts);
 	run_table("seal of another region", other, others);

@@ -711,7 +711,7 @@ static int cmd_pageless(char **a)
 	return !!bad;
 }
 
-static void churn(const char *dir, int seed)
+static void churn(const char *dir, int seed, int seconds)
 {
 	char a[256], b[256];
 	volatile char *p;
@@ -719,7 +719,7 @@ static void churn(const char *dir, int seed)
 
 	snprintf(a, sizeof(a), "%s/a%d", dir, seed);
 	snprintf(b, sizeof(b), "%s/b%d", dir, seed);
-	alarm(60);
+	alarm(seconds);
 	for (;;) {
 		fd = open(a, O_RDWR | O_CREAT, 0600);
 		if (fd >= 0) {
@@ -746,7 +746,7 @@ static int cmd_churn(char **a)
 	for (i = 0; i < 3; i++) {
 		child[i] = fork();
 		if (!child[i])
-			churn(a[0], i);
+			churn(a[0], i, 60);
 	}
 	fd = open(a[1], O_WRONLY);
 	for (i = 0; i < 100; i++) {
@@ -761,6 +761,13 @@ static int cmd_churn(char **a)
 		waitpid(child[i], NULL, 0);
 	}
 	return bad;
+}
+
+/* churn_for DIR SECONDS: change names until then. */
+static int cmd_churn_for(char **a)
+{
+	churn(a[0], 9, atoi(a[1]));
+	return 0;
 }
 
 /* A GiB with a word of its own every MiB, mapped by one PUD entry. */
@@ -924,6 +931,7 @@ static const struct {
 	{ "range", 4, cmd_range },	{ "sparse-sum", 1, cmd_sparse_sum },
 	{ "tmpfile", 2, cmd_tmpfile },
 	{ "pageless", 1, cmd_pageless }, { "churn", 2, cmd_churn },
+	{ "churn_for", 2, cmd_churn_for },
 };
 
 int main(int argc, char **argv)

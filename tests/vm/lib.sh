@@ -41,6 +41,11 @@ refused() {
 same() {
 	if [[ $2 = "$3" ]]; then
 		report ok "$1"
+	elif [[ $2$3 = *$'\n'* ]]; then
+		report "not ok" "$1: see the console"
+		echo "$2" >/tmp/want
+		echo "$3" >/tmp/got
+		diff /tmp/want /tmp/got
 	else
 		report "not ok" "$1: '$3' and not '$2'"
 	fi
@@ -54,8 +59,13 @@ io() {
 	[[ -z $out ]] || { echo "$out"; return 1; }
 }
 
+# The module of the kernel that runs now, which need not be the first one.
 load() {
-	insmod /job/guestmemfs.ko "$@"
+	local k
+	for k in /job/kernels/*; do
+		[[ $(cat "$k/release") != "$(uname -r)" ]] ||
+			{ insmod "$k/guestmemfs.ko" "$@"; return; }
+	done
 }
 
 mount_g() {
@@ -95,6 +105,11 @@ kexec_load() {
 		--command-line="${3:-$append}"
 }
 
+# next_kernel NAME [CMDLINE]: into a kernel of the test's header.
+next_kernel() {
+	next_stage "/job/kernels/$1/vmlinuz" "/job/kernels/$1/initrd" "${2:-}"
+}
+
 # next_stage: into the next kernel, where the next stage runs.
 next_stage() {
 	local stage
@@ -111,20 +126,44 @@ next_stage() {
 	report "not ok" "kexec -e"
 }
 
+# A file's extents in sectors, unwritten ones not told from others.
+runs() {
+	xfs_io -r -c fiemap "$1" | tr -s -c '0-9\n' ' ' | awk '
+		NF == 5 && $2 == end + 1 && $4 == phys + 1 { end = $3; phys = $5; next }
+		NF == 5 { if (n++) printf "%d %d, ", end, phys
+			printf "%d %d - ", $2, $4; end = $3; phys = $5 }
+		END { if (n) printf "%d %d", end, phys }'
+}
+
 # Everything a tree tells, in a form that diff can compare.
 describe() {
 	(cd "$1" && find . -exec stat -c '%n|%i|%f|%h|%u|%g|%s|%b|%t,%T|%.9X|%.9Y|%.9Z|%.9W' {} + |
 		sort)
 	(cd "$1" && find . -type l -printf '%p -> %l\n' | sort)
+	(cd "$1" && find . -type f -print0 | sort -z | while IFS= read -r -d '' f; do
+		echo "$f: $(runs "$f")"
+	done)
 	stat -f -c 'free %f of %b' "$1"
 	echo "inodes $(($(stat -f -c '%c - %d' "$1")))"
 }
 
-# Contents of every file, by mapping it; but for files that must stay untouched.
+# Contents of every file, by mapping it, which fills holes, and waits for thaw if
+# it must; but for files that must stay untouched, and those of churn.
 sums() {
-	(cd "$1" && find . -type f ! -name untouched -print0 | sort -z | while IFS= read -r -d '' f; do
+	(cd "$1" && find . -type f ! -name 'untouched*' ! -name '[ab][0-9]' -print0 | sort -z | while IFS= read -r -d '' f; do
 		echo "$f $(/job/tests/gmem sum "$f")"
 	done)
+}
+
+remember() {
+	describe $mnt >/job/tree
+	sums $mnt >/job/sums
+}
+
+compare() {
+	same "$1: names, numbers, modes, owners, sizes, times, links, extents, free blocks" \
+		"$(cat /job/tree)" "$(describe $mnt)"
+	same "$1: contents" "$(cat /job/sums)" "$(sums $mnt)"
 }
 
 check_kmemleak() {

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A rival for the region: shows the first word at a physical address in the log,
- * or, with claim=BYTES, holds that range so that nobody else can claim it.
+ * A rival for the region: shows the first word at a physical address in the log;
+ * or, with set=VALUE, changes the 32 bits there, big-endian; or, with
+ * claim=BYTES, holds that range so that nobody else can claim it.
  */
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/module.h>
+#include <linux/unaligned.h>
 
 static unsigned long at;
 module_param(at, ulong, 0);
 static unsigned long claim;
 module_param(claim, ulong, 0);
+static long set = -1;
+module_param(set, long, 0);
 
 static int __init peek_init(void)
 {
@@ -21,6 +25,8 @@ static int __init peek_init(void)
 	p = memremap(at, PAGE_SIZE, MEMREMAP_WB);
 	if (!p)
 		return -ENOMEM;
+	if (set >= 0)
+		put_unaligned_be32(set, p);
 	pr_info("peek %016llx\n", *p);
 	memunmap(p);
 	return 0;

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Twenty kexecs in a row between an old kernel and a new one, with changes in
+# between: nothing differs from a model on another filesystem.
+# lab: memory=4G kernels=debian-6.12 with=debian-6.12,debian-7 seconds=1200
+
+model=/job/model
+other=debian-7
+
+# Both trees get what is done, so that they can be compared.
+both() {
+	local dir
+	for dir in $mnt $model; do
+		(cd $dir && "$@") || report "not ok" "$*, in $dir"
+	done
+}
+
+one_of() {
+	find $model -mindepth 1 -maxdepth 1 -type f -printf '%f\n' | sort | shuf -n 1 --random-source=<(yes $RANDOM)
+}
+
+change() {
+	local f
+	f=$(one_of)
+	case $((f ? RANDOM % 8 : 0)) in
+	0|1)	f=$RANDOM
+		both truncate -s $((RANDOM * 200)) $f
+		both /job/tests/gmem poke $f 0 "$f" ;;
+	2)	both truncate -s +$((RANDOM * 100)) "$f" ;;
+	3)	both truncate -s -$((RANDOM * 10)) "$f" ;;
+	4)	both fallocate -p -o $((RANDOM * 64)) -l $((RANDOM * 100)) "$f" ;;
+	5)	both rm "$f" ;;
+	6)	both mv "$f" $RANDOM ;;
+	7)	[[ ! -s $model/$f ]] || both /job/tests/gmem poke "$f" \
+			$((RANDOM * 64 % $(stat -c %s "$model/$f"))) "$RANDOM" ;;
+	esac
+}
+
+names() {
+	(cd "$1" && find . -mindepth 1 ! -name lost+found -printf '%P %s %m %n\n' | sort)
+}
+
+agree() {
+	same "kexec $1, $(uname -r): names, sizes, modes, links" "$(names $model)" "$(names $mnt)"
+	same "kexec $1: contents" "$(sums $model)" "$(sums $mnt)"
+}
+
+round() {
+	local n=$1 i
+	load || report "not ok" "load"
+	mount_g || report "not ok" "mount"
+	mkdir -p $model
+	[[ $n = 1 ]] || compare "kexec $((n - 1))"
+	agree $((n - 1))
+	RANDOM=$n
+	for i in $(seq 12); do
+		change
+	done
+	agree "$((n - 1)), changed"
+	remember
+	sync
+	[[ $n -le 20 ]] || return
+	[[ $((n % 3)) = 0 ]] || echo 1 >/sys/fs/guestmemfs/active
+	if [[ $((n % 2)) = 1 ]]; then
+		next_kernel $other
+	else
+		next_kernel "$kernel"
+	fi
+}
+
+for n in $(seq 21); do
+	eval "stage$n() { round $n; }"
+done

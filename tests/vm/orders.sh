@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# The orders in which things happen to a host. After each, everything that the
+# tree tells, its extents and its contents are what they were, or it says why not.
+# lab: memory=4G kernels=kho,debian-6.12,debian-7 with=debian-6.12 seconds=900
+# lab: reboot=yes
+
+active=/sys/fs/guestmemfs/active
+status=/sys/fs/guestmemfs
+
+# arrive TEXT: a kernel takes over what was remembered.
+arrive() {
+	check "$1: load" load
+	check "$1: mount" mount_g
+	compare "$1"
+	check "$1: a file with holes" /job/tests/gmem peek $mnt/d/untouched 20000000 'in the midst'
+}
+
+# poke_head OFFSET WORD: change 32 bits of the head, while nobody has the region.
+poke_head() {
+	insmod /job/guestmemfs_peek.ko at=$((4992 * 1048576 + $1)) set="$2"
+	rmmod guestmemfs_peek
+}
+
+# refuses TEXT PATTERN: no mount, one line that says why, the same in sysfs.
+refuses() {
+	new_log >/dev/null
+	check "$1: load" load
+	refused "$1: no mount" "$2" mount_says
+	same "$1: one line in the log" 1 "$(new_log | grep -c 'image is refused')"
+	same "$1: state" quarantined "$(cat $status/state)"
+	check "$1: the reason is in sysfs" grep -q "$2" $status/quarantine
+}
+
+# mount(8) of today shows what the kernel said; older ones leave it in the log.
+mount_says() {
+	mount_g && return
+	dmesg | tail -n 1
+	return 1
+}
+
+files() {
+	mkdir -p $mnt/d
+	for i in 1 2 3 4; do
+		truncate -s $((i * 5000000)) $mnt/d/f$i
+		/job/tests/gmem fill $mnt/d/f$i "$((i + ${1:-0}))"
+	done
+	rm $mnt/d/f2
+	truncate -s 40M $mnt/d/untouched
+	fallocate -p -o 4M -l 6M $mnt/d/untouched
+	/job/tests/gmem poke $mnt/d/untouched 20000000 'in the midst'
+	ln $mnt/d/f1 $mnt/hard
+	setfattr -n user.test -v "value ${1:-0}" $mnt/d/f3
+}
+
+stage1() {
+	start
+	same "a new region" "0 unmounted" "$(cat $status/generation) $(umount $mnt; cat $status/state)"
+	mount_g
+	files
+	mkdir -p /mnt/2 /mnt/3
+	mount -t guestmemfs none /mnt/2
+	mount -t guestmemfs none /mnt/3
+	check "active 1" bash -c "echo 1 >$active"
+	same "frozen" frozen "$(cat $status/state)"
+	check "active 0" bash -c "echo 0 >$active"
+	rm $mnt/d/f1
+	truncate -s 7M $mnt/d/later
+	/job/tests/gmem fill $mnt/d/later 7
+	/job/tests/gmem churn_for $mnt 30 &
+	sleep 0.5
+	check "active 1 again, with several mounts and writers running" \
+		bash -c "echo 1 >$active"
+	sleep 0.5
+	remember
+	next_stage
+}
+
+stage2() {
+	arrive "1, 0, 1"
+	rm -f $mnt/a[0-9] $mnt/b[0-9]
+	rmdir $mnt/a[0-9] 2>/dev/null
+	remember
+	umount $mnt
+	check "rmmod with files" rmmod guestmemfs
+	arrive "insmod again"
+	same "it is not frozen" 0 "$(cat $active)"
+	touch $mnt/new
+	remember
+	umount $mnt
+	rmmod guestmemfs
+	next_stage
+}
+
+stage3() {
+	# This kernel never loads the module, nor does the next, which is another.
+	next_kernel debian-6.12
+}
+
+stage4() {
+	next_kernel "$kernel"
+}
+
+stage5() {
+	arrive "two kernels without the module, one of them another"
+	rm $mnt/new
+	files 10
+	remember
+	check "without active, into another kernel" true
+	next_kernel debian-6.12
+}
+
+stage6() {
+	arrive "from $kernel to $(uname -r)"
+	rm -r $mnt/d
+	files 20
+	remember
+	check "active" bash -c "echo 1 >$active"
+	next_kernel "$kernel"
+}
+
+stage7() {
+	arrive "and back"
+	next_stage "" "" "$(sed 's/memmap=[^ ]*//' /proc/cmdline)"
+}
+
+stage8() {
+	new_log >/dev/null
+	check "no memmap=: the module does not load" sh -c "! insmod /job/kernels/$kernel/guestmemfs.ko"
+	logs "and says what is missing" "add memmap="
+	# What was in that memory is anybody's now. So begin again.
+	next_stage "" "" "$(cat /proc/cmdline) memmap=1152M\$4992M"
+}
+
+stage9() {
+	check "memmap= is back" load
+	mount_g || mount_g -o discard
+	rm -rf ${mnt:?}/*
+	files
+	remember
+	check "active" bash -c "echo 1 >$active"
+	next_region 1024M
+}
+
+# next_region SIZE [MEMMAP]: the same kernel, with another region.
+next_region() {
+	next_stage "" "" "$(sed "s/guestmemfs=[^ ]*/guestmemfs=$1/
+		s/memmap=[^ ]*/memmap=${2:-1152M\$4992M}/" /proc/cmdline)"
+}
+
+stage10() {
+	refuses "smaller region" "another region"
+	next_region 1152M
+}
+
+stage11() {
+	arrive "the right region again"
+	next_region 1024M
+}
+
+stage12() {
+	refuses "smaller, without active" "another region"
+	check "discard" mount_g -o discard
+	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	files 30
+	remember
+	check "active" bash -c "echo 1 >$active"
+	next_region 1152M
+}
+
+stage13() {
+	refuses "larger region" "another region"
+	next_region 1152M "1280M\$4864M"
+}
+
+stage14() {
+	refuses "moved region" "another region"
+	next_region 1024M
+}
+
+stage15() {
+	arrive "the right region once more"
+	umount $mnt
+	rmmod guestmemfs
+	# The word of the seal that says that it is whole, in both slots: as a crash
+	# leaves it.
+	for slot in 0 1; do
+		poke_head $((slot * 1048576 + 12)) $((0x6f70656e))
+	done
+	refuses "a crash" "did not leave an image"
+	rmmod guestmemfs
+	refuses "a crash, loaded again" "did not leave an image"
+	check "discard" mount_g -o discard
+	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	same "quarantined no more" mounted "$(cat $status/state)"
+	same "and no reason" "" "$(cat $status/quarantine)"
+	files
+	umount $mnt
+	rmmod guestmemfs
+	for slot in 0 1; do
+		poke_head $((slot * 1048576 + 4096 + 100)) 1
+	done
+	refuses "a damaged image" "checksum is wrong"
+	mount_g -o discard
+	files
+	remember
+	check "active, and then the machine is reset" bash -c "echo 1 >$active"
+	echo 16 >/job/stage
+	sync
+	echo "=== kexec" >/dev/ttyS0
+	busybox reboot -f
+	sleep 60
+}
+
+stage16() {
+	new_log >/dev/null
+	check "after a reset: load" load
+	logs "it says that it forgets" "before the machine was reset"
+	mount_g
+	same "nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	umount $mnt
+	rmmod guestmemfs
+	# Not later, either.
+	next_stage
+}
+
+stage17() {
+	start
+	same "nor after a kexec" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	truncate -s 1G $mnt/all
+	check "and no old contents" /job/tests/gmem zero $mnt/all
+}
