@@ -15,7 +15,7 @@ all:
 
 install: all
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
-	depmod -a
+	depmod -a "$$(cat $(KDIR)/include/config/kernel.release)"
 
 demo demo-template shell unit kunit vmtest lint bench:
 	@$(LAB) $@
