@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # guestmemfs: `make help` names everything.
 
+VERSION := 0.1.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
 LAB := scripts/lab
 
-.PHONY: all demo demo-template check fuzz unit kunit vmtest bench lint shell install clean help
+.PHONY: all demo demo-template check fuzz unit kunit vmtest bench lint shell install deb clean help
 
 all:
 	@test -e $(KDIR)/Makefile || { \
@@ -15,7 +16,10 @@ all:
 
 install: all
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
-	depmod -a
+	depmod -a "$$(cat $(KDIR)/include/config/kernel.release)"
+
+deb:
+	@scripts/debian/build $(VERSION) $(O)
 
 demo demo-template shell unit kunit vmtest lint bench:
 	@$(LAB) $@
@@ -35,6 +39,7 @@ clean:
 help:
 	@echo "make           build guestmemfs.ko for KDIR=$(KDIR)"
 	@echo "make install   and install it"
+	@echo "make deb       the Debian package guestmemfs-dkms, in O=DIR or in the cache"
 	@echo "make demo      a live update of a KVM guest (DEMO_MEM, DEMO_REGION)"
 	@echo "make demo-template  one template VM and its clones"
 	@echo "make check     lint, unit, kunit and vmtest; ends in N passed, N failed"
