@@ -4,7 +4,7 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 LAB := scripts/lab
 
-.PHONY: all demo demo-template check fuzz unit kunit vmtest bench lint shell install clean help
+.PHONY: all tool demo demo-template check fuzz unit kunit vmtest bench lint shell install clean help
 
 all:
 	@test -e $(KDIR)/Makefile || { \
@@ -16,6 +16,12 @@ all:
 install: all
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
 	depmod -a
+
+# The administrator's tool, outside the tree: make tool O=<dir>
+O ?= $(or $(GUESTMEMFS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/guestmemfs)/tool
+tool:
+	@$(MAKE) -s -C scripts/tool O='$(abspath $(O))'
+	@echo '$(abspath $(O))/guestmemfs'
 
 demo demo-template shell unit kunit vmtest lint bench:
 	@$(LAB) $@
@@ -35,6 +41,7 @@ clean:
 help:
 	@echo "make           build guestmemfs.ko for KDIR=$(KDIR)"
 	@echo "make install   and install it"
+	@echo "make tool      the program guestmemfs, into O=<dir> or the cache"
 	@echo "make demo      a live update of a KVM guest (DEMO_MEM, DEMO_REGION)"
 	@echo "make demo-template  one template VM and its clones"
 	@echo "make check     lint, unit, kunit and vmtest; ends in N passed, N failed"
