@@ -5,7 +5,8 @@ VERSION := 0.1.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
 LAB := scripts/lab
 
-.PHONY: all demo demo-template check fuzz unit kunit vmtest bench lint shell install deb clean help
+.PHONY: all demo demo-template check fuzz unit kunit vmtest bench lint shell tool \
+	install deb clean help
 
 all:
 	@test -e $(KDIR)/Makefile || { \
@@ -20,6 +21,12 @@ install: all
 
 deb:
 	@scripts/debian/build $(VERSION) $(O)
+
+# The administrator's tool, outside the tree.
+tool_dir = $(abspath $(or $(O),$(or $(GUESTMEMFS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/guestmemfs)/tool))
+tool:
+	@$(MAKE) -s -C scripts/tool O='$(tool_dir)'
+	@echo '$(tool_dir)/guestmemfs'
 
 demo demo-template shell unit kunit vmtest lint bench:
 	@$(LAB) $@
@@ -39,7 +46,8 @@ clean:
 help:
 	@echo "make           build guestmemfs.ko for KDIR=$(KDIR)"
 	@echo "make install   and install it"
-	@echo "make deb       the Debian package guestmemfs-dkms, in O=DIR or in the cache"
+	@echo "make tool      the program guestmemfs, into O=<dir> or the cache"
+	@echo "make deb       the Debian package guestmemfs-dkms, into O=<dir> or the cache"
 	@echo "make demo      a live update of a KVM guest (DEMO_MEM, DEMO_REGION)"
 	@echo "make demo-template  one template VM and its clones"
 	@echo "make check     lint, unit, kunit and vmtest; ends in N passed, N failed"

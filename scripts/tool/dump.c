@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is in an image, for people. The kernel's own check goes first; an image that
+ * it refuses is shown as far as it can be read.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <guestmemfs/abi.h>
+#include <linux/crc32c.h>
+#include <linux/unaligned.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmdline.h"
+#include "image.h"
+#include "tool.h"
+#include "xattrs.h"
+
+/* --- the tree ------------------------------------------------------------- */
+
+/**
+ * struct node - an inode and what its directories say of it
+ * @i: the inode
+ * @links: names it has
+ * @name: of a directory that was reached: the one it was reached by
+ * @parent: of the same; NULL for the root
+ * @reached: a directory that is listed, or will be
+ * @shown: its extents have been
+ */
+struct node {
+	struct gmfs_image_inode i;
+	u32 links;
+	const char *name;
+	struct node *parent;
+	bool reached, shown;
+};
+
+static struct node *nodes;
+static u32 nr_nodes;
+
+static int compare(const void *a, const void *b)
+{
+	const struct node *x = a, *y = b;
+
+	return x->i.ino < y->i.ino ? -1 : x->i.ino > y->i.ino;
+}
+
+static struct node *find(u64 ino)
+{
+	struct node key = { .i.ino = ino };
+
+	return nr_nodes ? bsearch(&key, nodes, nr_nodes, sizeof(key), compare) : NULL;
+}
+
+static void read_nodes(const struct gmfs_image *img)
+{
+	u32 pos = gmfs_image_first(img), i, j;
+	struct gmfs_image_inode inode;
+	struct node *child;
+
+	nr_nodes = 0;
+	while (gmfs_image_next(img, &pos, &inode) > 0) {
+		if (!(nr_nodes & (nr_nodes + 1)))
+			nodes = must(realloc(nodes, (2 * nr_nodes + 2) * sizeof(*nodes)));
+		nodes[nr_nodes++] = (struct node){ .i = inode };
+	}
+	if (nr_nodes)
+		qsort(nodes, nr_nodes, sizeof(*nodes), compare);
+	for (i = 0; i < nr_nodes; i++) {
+		for (j = 0; j < nodes[i].i.nr_entries; j++) {
+			child = find(get_unaligned_be64(nodes[i].i.inodes + 8 * j));
+			if (child)
+				child->links++;
+		}
+	}
+}
+
+/* A name comes from whoever could write the image: nothing of it reaches a terminal. */
+static void print_name(const char *s)
+{
+	for (; *s; s++) {
+		if (*s > ' ' && *s < 0x7f && *s != '\\')
+			putchar(*s);
+		else if (*s == ' ')
+			putchar(' ');
+		else
+			printf("\\%03o", (unsigned char)*s);
+	}
+}
+
+static void print_mode(u32 mode)
+{
+	static const char types[] = "?pc?d?b?-?l?s???", bits[] = "rwxrwxrwx";
+	char s[11];
+	int i;
+
+	s[0] = types[mode >> 12 & 15];
+	for (i = 0; i < 9; i++)
+		s[i + 1] = mode >> (8 - i) & 1 ? bits[i] : '-';
+	if (mode & S_ISUID)
+		s[3] = mode & 0100 ? 's' : 'S';
+	if (mode & S_ISGID)
+		s[6] = mode & 010 ? 's' : 'S';
+	if (mode & S_ISVTX)
+		s[9] = mode & 1 ? 't' : 'T';
+	s[10] = '\0';
+	fputs(s, stdout);
+}
+
+static void print_time(s64 sec)
+{
+	time_t t = sec;
+	struct tm tm;
+	char s[40];
+
+	if (localtime_r(&t, &tm) && strftime(s, sizeof(s), "%Y-%m-%d %H:%M:%S", &tm))
+		printf(" %s ", s);
+	else
+		printf(" %19lld ", (long long)sec);
+}
+
+static void print_extents(const struct gmfs_image *img, const struct gmfs_image_inode *i,
+			  bool good)
+{
+	u32 k, b, at, start, nr, written;
+	const u8 *e = i->extents;
+
+	for (k = 0; k < i->nr_extents; k++, e += 12) {
+		at = get_unaligned_be32(e);
+		start = get_unaligned_be32(e + 4);
+		nr = get_unaligned_be32(e + 8);
+		printf("%22s blocks %u+%u at block %u, 0x%llx", "", at, nr, start,
+		       img->region.base + start * img->region.block_size);
+		written = 0;
+		for (b = 0; good && b < nr; b++)
+			written += img->written[(start + b) / 8] >> (start + b) % 8 & 1;
+		if (good)
+			printf(", %u written", written);
+		putchar('\n');
+	}
+}
+
+static void print_row(const struct gmfs_image *img, struct node *n, const char *name, bool good)
+{
+	const struct gmfs_image_inode *i = &n->i;
+	struct gmfs_xattr x;
+	u32 pos = 0;
+
+	printf("%8llu ", i->ino);
+	print_mode(i->mode);
+	printf(" %2u %5u %5u ", n->links, i->uid, i->gid);
+	if (S_ISCHR(i->mode) || S_ISBLK(i->mode))
+		printf("%6u,%7u", i->major, i->minor);
+	else
+		printf("%14llu", i->size);
+	print_time(i->times[GMFS_MTIME].sec);
+	print_name(name);
+	if (i->target) {
+		fputs(" -> ", stdout);
+		print_name(i->target);
+	}
+	printf("%s%s\n", i->flags & GMFS_FLAG_IMMUTABLE ? " (immutable)" : "",
+	       i->flags & GMFS_FLAG_APPEND ? " (append only)" : "");
+	if (n->shown)
+		return;
+	n->shown = true;
+	while (gmfs_xattrs_next(i->xattrs, i->xattrs_size, &pos, &x) > 0) {
+		printf("%22s attribute ", "");
+		print_name(x.name);
+		printf(", %u bytes\n", x.len);
+	}
+	print_extents(img, i, good);
+}
+
+static void print_path(const struct node *n, int depth)
+{
+	if (n->parent && depth < 64)
+		print_path(n->parent, depth + 1);
+	else if (n->parent)
+		fputs("...", stdout);
+	if (n->parent) {
+		putchar('/');
+		print_name(n->name);
+	}
+}
+
+static void print_tree(const struct gmfs_image *img, bool good)
+{
+	struct node **stack = must(calloc(nr_nodes + 1, sizeof(*stack))), *dir, *child;
+	u32 top = 0, first, i, j;
+	const char *name;
+
+	dir = find(GMFS_ROOT_INO);
+	if (dir) {
+		dir->reached = dir->shown = true;
+		stack[top++] = dir;
+	}
+	while (top) {
+		dir = stack[--top];
+		first = top;
+		if (!dir->parent)
+			putchar('/');
+		print_path(dir, 0);
+		puts(":");
+		name = dir->i.names;
+		for (i = 0; i < dir->i.nr_entries; i++, name += strlen(name) + 1) {
+			u64 ino = get_unaligned_be64(dir->i.inodes + 8 * i);
+
+			child = find(ino);
+			if (!child) {
+				printf("%8llu (there is no such inode) ", ino);
+				print_name(name);
+				putchar('\n');
+				continue;
+			}
+			print_row(img, child, name, good);
+			if (S_ISDIR(child->i.mode) && !child->reached) {
+				child->reached = true;
+				child->parent = dir;
+				child->name = name;
+				stack[top++] = child;
+			}
+		}
+		for (i = first, j = top; i + 1 < j; i++) {	/* as ls -R has them */
+			child = stack[i];
+			stack[i] = stack[--j];
+			stack[j] = child;
+		}
+	}
+	for (i = 0; i < nr_nodes; i++)
+		if (!nodes[i].shown)
+			print_row(img, &nodes[i], "(has no name)", good);
+	free(stack);
+}
+
+/* --- an image -------------------------------------------------------------- */
+
+/* Without @want an image is taken to be of the region it names. */
+static int show_image(const void *buf, size_t size, const struct gmfs_image_region *want)
+{
+	struct gmfs_image_region any = { 1, 1, 1 };
+	struct gmfs_image img;
+	u64 blocks = 0;
+	bool good;
+	u32 i, k;
+
+	if (!want) {
+		gmfs_image_check(&img, buf, size, &any);
+		any = (struct gmfs_image_region){ img.region.base, img.region.size, BLOCK_SIZE };
+		want = &any;
+	}
+	good = !gmfs_image_check(&img, buf, size, want);
+	if (!good) {
+		printf("A kernel would refuse this image: %s.\n", img.why);
+		if (!img.fdt.structs)
+			return 1;
+		puts("What can be read of it:");
+	}
+	read_nodes(&img);
+	for (i = 0; i < nr_nodes; i++)
+		for (k = 0; k < nodes[i].i.nr_extents; k++)
+			blocks += get_unaligned_be32(nodes[i].i.extents + 12 * k + 8);
+	printf("Region %s at 0x%llx, blocks of %s; %u inodes, the next is %llu; files have %llu blocks, %s\n",
+	       exact(img.region.size), img.region.base, human(img.region.block_size), nr_nodes,
+	       img.next_ino, blocks, human(blocks * img.region.block_size));
+	print_tree(&img, good);
+	return !good;
+}
+
+/* --- a region's head -------------------------------------------------------- */
+
+/**
+ * struct slot - what a slot of a head has
+ * @state: GMFS_SEALED, GMFS_OPEN; 0 if there is no seal that can be believed
+ * @generation: of the seal
+ * @region: of the seal
+ * @image: in the slot; NULL if it is not all there
+ * @size: bytes at @image
+ */
+struct slot {
+	u32 state;
+	u64 generation;
+	struct gmfs_image_region region;
+	const u8 *image;
+	size_t size;
+};
+
+static void show_slot(int nr, const u8 *p, size_t size, struct slot *s)
+{
+	const struct gmfs_seal *seal = (const void *)p;
+	struct gmfs_seal copy;
+	u64 image;
+
+	*s = (struct slot){ 0 };
+	printf("slot %d: ", nr);
+	if (size < GMFS_SLOT_IMAGE || be64toh(seal->magic) != GMFS_SEAL_MAGIC) {
+		puts(size < GMFS_SLOT_IMAGE ? "not in the file" : "no seal");
+		return;
+	}
+	copy = *seal;
+	copy.state = 0;
+	if (be32toh(seal->version) != GMFS_SEAL_VERSION) {
+		printf("version %u, not %d\n", be32toh(seal->version), GMFS_SEAL_VERSION);
+		return;
+	}
+	if (~crc32c(~0, &copy, offsetof(struct gmfs_seal, crc)) != be32toh(seal->crc)) {
+		puts("CRC of the seal wrong");
+		return;
+	}
+	s->state = be32toh(seal->state);
+	if (s->state != GMFS_SEALED && s->state != GMFS_OPEN) {
+		puts("no seal: it was being written");
+		s->state = 0;
+		return;
+	}
+	s->generation = be64toh(seal->generation);
+	s->region = (struct gmfs_image_region){ be64toh(seal->base), be64toh(seal->size),
+						be64toh(seal->block_size) };
+	image = be64toh(seal->image_size);
+	printf("%s, generation %llu, of region 0x%llx@0x%llx, image of %llu bytes",
+	       s->state == GMFS_SEALED ? "sealed" : "open", s->generation,
+	       s->region.size, s->region.base, image);
+	if (image > size - GMFS_SLOT_IMAGE) {
+		puts(", which is not all there");
+	} else if (image) {
+		s->image = p + GMFS_SLOT_IMAGE;
+		s->size = image;
+		printf(", its CRC %s\n", ~crc32c(~0, s->image, image) ==
+		       be32toh(seal->image_crc) ? "right" : "wrong: a kernel would refuse it");
+	} else {
+		putchar('\n');
+	}
+}
+
+/* @want: the region, or NULL if the seals are to say. */
+static int show_head(const u8 *p, size_t size, u64 slot_size,
+		     const struct gmfs_image_region *want)
+{
+	struct slot slots[GMFS_NR_SLOTS], *s, *best = NULL;
+	int i;
+
+	for (i = 0; i < GMFS_NR_SLOTS; i++) {
+		s = &slots[i];
+		show_slot(i, p + min_t(u64, size, i * slot_size),
+			  size > i * slot_size ? min_t(u64, size - i * slot_size, slot_size) : 0, s);
+		/* What is sealed goes before what is open, whatever the generations. */
+		if (s->state && (!best || (s->state == best->state ?
+					   s->generation > best->generation :
+					   s->state == GMFS_SEALED)))
+			best = s;
+	}
+	if (!best)
+		return 1;
+	if (best->state == GMFS_OPEN)
+		puts("No slot is sealed: there were files, and a crash lost which blocks they have. This is older:");
+	if (!best->image)
+		return 1;
+	return show_image(best->image, best->size, want ? want : &best->region) ||
+	       best->state == GMFS_OPEN;
+}
+
+static u64 slot_size(u64 region)
+{
+	return GMFS_HEAD_BLOCKS(region / BLOCK_SIZE) * BLOCK_SIZE / GMFS_NR_SLOTS;
+}
+
+static int dump_region(const char *text)
+{
+	struct gmfs_image_region r = { .block_size = BLOCK_SIZE };
+	const char *path = sys_path("/dev/mem");
+	size_t size;
+	struct stat st;
+	void *map;
+	int fd;
+
+	if (gmfs_parse_region(text, &r.base, &r.size) || !r.size ||
+	    r.base % BLOCK_SIZE || r.size % BLOCK_SIZE || r.base + r.size < r.base)
+		die("--region is to be SIZE@ADDR, multiples of 2M, not '%s'", text);
+	if (!access(sys_path(SYSFS), F_OK))
+		die("the module has the region: try without --region");
+	size = GMFS_NR_SLOTS * slot_size(r.size);
+	path = sys_path("/dev/mem");
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("cannot open %s: %s", path, strerror(errno));
+	/* Tests have a file there. */
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (u64)st.st_size < r.base + size)
+		die("%s ends before the region's head does", path);
+	map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, r.base);
+	if (map == MAP_FAILED)
+		die("cannot map 0x%llx of %s: %s; memory that the kernel uses cannot be seen there",
+		    r.base, path, strerror(errno));
+	return show_head(map, size, slot_size(r.size), &r);
+}
+
+static bool has_seal(const u8 *p, size_t size, size_t at)
+{
+	return size > at && size - at >= sizeof(struct gmfs_seal) &&
+	       get_unaligned_be64(p + at) == GMFS_SEAL_MAGIC;
+}
+
+static int dump_file(const char *path)
+{
+	const struct gmfs_seal *seal;
+	size_t size, half;
+	u8 *p = read_file(path, &size);
+
+	if (!p)
+		die("cannot read %s: %s", path, strerror(errno));
+	half = size / 2 / 4096 * 4096;
+	if (!has_seal(p, size, 0) && !has_seal(p, size, half))
+		return show_image(p, size, NULL);
+	seal = (const void *)p;
+	/* Where the second slot is says the first one, or the middle of the file. */
+	if ((!half || !has_seal(p, size, half)) && be64toh(seal->size) >> 60 == 0)
+		half = slot_size(be64toh(seal->size));
+	return show_head(p, size, half, NULL);
+}
+
+/* A subtree that says where the image is, or that it was taken. */
+static void check_subtree(const char *path, const u8 *p, size_t size)
+{
+	struct gmfs_fdt_reader r;
+	struct gmfs_fdt_token t;
+	u32 pos = 0;
+
+	if (size >= 4 && get_unaligned_be32(p) == GMFS_KHO_TAKEN)
+		die("%s was taken over by the module: try without --kho", path);
+	if (gmfs_fdt_open(&r, p, size) || gmfs_fdt_next(&r, &pos, &t))
+		return;
+	while (!gmfs_fdt_next(&r, &pos, &t) && t.kind == GMFS_FDT_PROP)
+		if (!strcmp(t.name, GMFS_PROP_IMAGE_VMALLOC))
+			die("%s only says where a large image is: try without --kho", path);
+}
+
+static int dump_kho(void)
+{
+	static const char *const dirs[] = { "out", "in" };
+	const char *path;
+	size_t size, i;
+	u8 *p;
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		path = sys_path("/sys/kernel/debug/kho/%s/sub_fdts/" GMFS_KHO_SUBTREE, dirs[i]);
+		p = read_file(path, &size);
+		if (p) {
+			check_subtree(path, p, size);
+			printf("%s:\n", path);
+			return show_image(p, size, NULL);
+		}
+	}
+	die("Kexec Handover has no image: nothing is published, or the kernel has no CONFIG_KEXEC_HANDOVER_DEBUGFS");
+}
+
+static int dump_sysfs(void)
+{
+	struct gmfs_image_region want = { .block_size = BLOCK_SIZE };
+	char *region;
+	size_t size;
+	u8 *p;
+
+	if (access(sys_path(SYSFS), F_OK))
+		die("the module is not loaded: modprobe guestmemfs, or look at the memory by --region SIZE@ADDR");
+	p = read_file(sys_path(SYSFS "/image"), &size);
+	if (!p && errno == ENODATA)
+		die("there is no image: it is there while active is 1, or while nothing is mounted");
+	if (!p)
+		die("cannot read " SYSFS "/image: %s", strerror(errno));
+	region = sysfs("region");
+	if (!region || gmfs_parse_region(region, &want.base, &want.size))
+		die("cannot read " SYSFS "/region");
+	return show_image(p, size, &want);
+}
+
+int cmd_dump(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "kho", no_argument, NULL, 'k' },
+		{ "region", required_argument, NULL, 'r' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *region = NULL;
+	bool kho = false;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'k')
+			kho = true;
+		else if (c == 'r')
+			region = optarg;
+		else
+			bad_option(argv);
+	}
+	if (kho + !!region + (argc - optind) > 1)
+		usage_error(argv, "it shows one image");
+	if (kho)
+		return dump_kho();
+	if (region)
+		return dump_region(region);
+	return optind < argc ? dump_file(argv[optind]) : dump_sysfs();
+}

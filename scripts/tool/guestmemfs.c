@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The administrator's tool: where a region can be, what the module says, what is
+ * in an image, and a kexec that is checked before it happens.
+ *
+ * What it accepts is what the kernel accepts: kho/fdt.c, kho/image.c,
+ * kho/xattrs.c and fs/cmdline.c are compiled into it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <guestmemfs/abi.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmdline.h"
+#include "tool.h"
+
+extern char **environ;
+
+#define MAX_FILE	(2UL << 30)	/* images have 1 GiB at most */
+
+/* --- what everybody needs -------------------------------------------------- */
+
+static void say(const char *what, const char *fmt, va_list args)
+{
+	fflush(stdout);
+	fputs(what, stderr);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+void warn(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say("guestmemfs: warning: ", fmt, args);
+	va_end(args);
+}
+
+void die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say("guestmemfs: ", fmt, args);
+	va_end(args);
+	exit(1);
+}
+
+void usage_error(char **argv, const char *fmt, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "guestmemfs %s: ", argv[0]);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fprintf(stderr, ": see `guestmemfs %s --help`\n", argv[0]);
+	exit(2);
+}
+
+void bad_option(char **argv)
+{
+	usage_error(argv, "%s is no option here, or lacks its value", argv[optind - 1]);
+}
+
+void *must(void *p)
+{
+	if (!p)
+		die("out of memory");
+	return p;
+}
+
+const char *sys_path(const char *fmt, ...)
+{
+	const char *root = getenv("GUESTMEMFS_ROOT");
+	static char path[4096];
+	va_list args;
+	int n;
+
+	n = snprintf(path, sizeof(path) / 2, "%s", root ? root : "");
+	if (n >= (int)sizeof(path) / 2)
+		die("GUESTMEMFS_ROOT is too long");
+	va_start(args, fmt);
+	vsnprintf(path + n, sizeof(path) - n, fmt, args);
+	va_end(args);
+	return path;
+}
+
+static char *read_up_to(const char *path, size_t limit, size_t *len)
+{
+	int err, fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t max = min_t(size_t, limit, 65536);
+	char *buf;
+	ssize_t n;
+
+	if (fd < 0)
+		return NULL;
+	buf = must(malloc(max + 1));
+	for (*len = 0; (n = read(fd, buf + *len, max - *len)) > 0; ) {
+		*len += n;
+		if (*len == max && max < limit)
+			buf = must(realloc(buf, (max *= 2) + 1));
+	}
+	err = errno;
+	close(fd);
+	if (n < 0) {
+		free(buf);
+		errno = err;
+		return NULL;
+	}
+	buf[*len] = '\0';
+	return buf;
+}
+
+void *read_file(const char *path, size_t *size)
+{
+	size_t len;
+	void *p = read_up_to(path, MAX_FILE, size ? size : &len);
+
+	if (p && size && *size == MAX_FILE)
+		die("%s is too large", path);
+	return p;
+}
+
+char *read_line(const char *path)
+{
+	size_t len;
+	char *text = read_up_to(path, 8192, &len);
+
+	if (text)
+		text[strcspn(text, "\n")] = '\0';
+	return text;
+}
+
+char *sysfs(const char *attr)
+{
+	return read_line(sys_path(SYSFS "/%s", attr));
+}
+
+/* Good for as many results as one printf() has. */
+static char *buffer(void)
+{
+	static char bufs[8][32];
+	static int i;
+
+	return bufs[i++ % ARRAY_SIZE(bufs)];
+}
+
+const char *human(u64 bytes)
+{
+	static const char unit[] = "KMGTPE";
+	char *s = buffer();
+	double n = bytes;
+	int i;
+
+	if (bytes < 1024) {
+		sprintf(s, "%llu bytes", bytes);
+		return s;
+	}
+	for (i = -1; n >= 1024; i++)
+		n /= 1024;
+	sprintf(s, "%.1f", n);
+	/* 10 GiB rather than 10.0 GiB, but only if that is exact. */
+	if (bytes % (1ULL << 10 * (i + 1)) == 0)
+		sprintf(s, "%.0f", n);
+	sprintf(s + strlen(s), " %ciB", unit[i]);
+	return s;
+}
+
+const char *exact(u64 bytes)
+{
+	char *s = buffer();
+
+	if (bytes % (1ULL << 30) == 0)
+		sprintf(s, "%lluG", bytes >> 30);
+	else if (bytes % (1ULL << 20) == 0)
+		sprintf(s, "%lluM", bytes >> 20);
+	else
+		sprintf(s, "0x%llx", bytes);
+	return s;
+}
+
+u64 parse_size(const char *what, const char *text)
+{
+	char *end = (char *)text;
+	u64 n = 0;
+
+	errno = 0;
+	if (isdigit((unsigned char)*text))
+		n = memparse(text, &end);
+	if (end == text || *end || !n || errno)
+		die("%s is to be a size as in 10G, not '%s'", what, text);
+	return n;
+}
+
+/* --- status ---------------------------------------------------------------- */
+
+static void need_module(void)
+{
+	if (access(sys_path(SYSFS), F_OK))
+		die("the module is not loaded: modprobe guestmemfs");
+}
+
+static int cmd_status(int argc, char **argv)
+{
+	static const struct {
+		const char *attr, *name;
+		char kind;	/* t: text, b: bytes, n: blocks, r: region */
+	} rows[] = {
+		{ "state", "state", 't' }, { "quarantine", "quarantine", 't' },
+		{ "active", "active", 't' }, { "region", "region", 'r' },
+		{ "block_size", "block size", 'b' }, { "files", "files", 't' },
+		{ "blocks", "blocks", 'n' }, { "blocks_free", "free", 'n' },
+		{ "largest_free", "largest free run", 'n' },
+		{ "carriers", "carriers", 't' }, { "generation", "generation", 't' },
+		{ "image_size", "image", 'b' },
+	};
+	u64 block = BLOCK_SIZE, base, size, n;
+	const char *text;
+	size_t i;
+
+	if (argc > 1)
+		usage_error(argv, "it takes no '%s'", argv[1]);
+	need_module();
+	text = sysfs("block_size");
+	if (text)
+		block = strtoull(text, NULL, 0);
+	for (i = 0; i < ARRAY_SIZE(rows); i++) {
+		text = sysfs(rows[i].attr);
+		if (!text || (!*text && rows[i].kind == 't'))
+			continue;
+		printf("%-17s %s", rows[i].name, text);
+		n = strtoull(text, NULL, 0);
+		if (rows[i].kind == 'b' && n >= 1024)
+			printf(" bytes (%s)", human(n));
+		else if (rows[i].kind == 'b')
+			printf(" bytes");
+		else if (rows[i].kind == 'n')
+			printf(" (%s)", human(n * block));
+		else if (rows[i].kind == 'r' && !gmfs_parse_region(text, &base, &size))
+			printf(" (%s at %s)", human(size), human(base));
+		putchar('\n');
+	}
+	return 0;
+}
+
+/* --- check ----------------------------------------------------------------- */
+
+static bool covered(const char *cmdline, u64 base, u64 size)
+{
+	const char *p = cmdline;
+	u64 at = base;
+	struct memmap m;
+
+	/* Several entries can do it together; each round takes one that adds to it. */
+	while (at < base + size && next_memmap(&p, &m)) {
+		if (m.sep == '$' && m.addr <= at && m.addr + m.size > at) {
+			at = m.addr + m.size;
+			p = cmdline;
+		}
+	}
+	return at >= base + size;
+}
+
+static bool has_region(const char *cmdline)
+{
+	return cmdline && next_param(&cmdline, "guestmemfs=");
+}
+
+/* Prints a line for each problem and returns how many there are. */
+static int check(const char *cmdline)
+{
+	char *here = sysfs("region"), *state = sysfs("state"), *reason = sysfs("quarantine");
+	u64 base, size, base2, size2, limit = memory_limit(cmdline);
+	int problems = 0;
+	const char *why;
+
+	if (!here || gmfs_parse_region(here, &base, &size))
+		die(SYSFS "/region cannot be read: is this module older than this tool?");
+
+#define problem(...)	(problems++, fputs("no: ", stdout), printf(__VA_ARGS__), putchar('\n'))
+	if (gmfs_find_region(cmdline, BLOCK_SIZE, &base2, &size2, &why)) {
+		if (has_region(cmdline) || has_region(read_line(sys_path("/proc/cmdline"))))
+			problem("%s", why);
+		else
+			warn("the region is not on the command line: see that the next boot loads the module with region=%s, too",
+			     here);
+	} else if (base != base2 || size != size2) {
+		problem("the files are in %s@%s, and the next kernel would take %s@%s: give it guestmemfs=%s@%s",
+			exact(size), exact(base), exact(size2), exact(base2),
+			exact(size), exact(base));
+	}
+	if (!covered(cmdline, base, size))
+		problem("no memmap= keeps the next kernel off the region: give it memmap=%s$%s (from a shell in single quotes)",
+			exact(size), exact(base));
+	if (base + size > limit)
+		problem("mem= or memmap= ends the next kernel's memory at %s, below the region's end: leave it out",
+			exact(limit));
+	if (state && !strcmp(state, "quarantined"))
+		problem("the files are quarantined (%s): go back to the kernel or command line they are for, or drop them by mount -o discard",
+			reason ? reason : "the log says why");
+#undef problem
+	return problems;
+}
+
+/**
+ * struct next - the kernel that follows, as the options tell
+ * @initrd: or NULL
+ * @cmdline: or NULL for this kernel's
+ * @append: what is added to it, or NULL
+ * @no_jump: stop before it
+ */
+struct next {
+	const char *initrd, *cmdline, *append;
+	bool no_jump;
+};
+
+static void parse_next(int argc, char **argv, bool kexec, struct next *n)
+{
+	static const struct option options[] = {
+		{ "cmdline", required_argument, NULL, 'c' },
+		{ "append", required_argument, NULL, 'a' },
+		{ "reuse-cmdline", no_argument, NULL, 'r' },
+		{ "initrd", required_argument, NULL, 'i' },
+		{ "no-jump", no_argument, NULL, 'n' },
+		{ NULL, 0, NULL, 0 },
+	};
+	bool reuse = false;
+	int c;
+
+	*n = (struct next){ 0 };
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'c')
+			n->cmdline = optarg;
+		else if (c == 'a')
+			n->append = optarg;
+		else if (c == 'r')
+			reuse = true;
+		else if (c == 'i' && kexec)
+			n->initrd = optarg;
+		else if (c == 'n' && kexec)
+			n->no_jump = true;
+		else
+			bad_option(argv);
+	}
+	if (reuse && n->cmdline)
+		usage_error(argv, "--cmdline and --reuse-cmdline exclude each other");
+	if (argc - optind != kexec)
+		usage_error(argv, kexec ? "it takes one kernel" : "it takes options only");
+}
+
+static char *next_cmdline(const struct next *n)
+{
+	const char *first = n->cmdline;
+	char *s;
+
+	if (!first)
+		first = read_line(sys_path("/proc/cmdline"));
+	if (!first)
+		die("cannot read /proc/cmdline: %s", strerror(errno));
+	if (asprintf(&s, "%s%s%s", first, n->append ? " " : "",
+		     n->append ? n->append : "") < 0)
+		die("out of memory");
+	return s;
+}
+
+static int cmd_check(int argc, char **argv)
+{
+	struct next n;
+
+	parse_next(argc, argv, false, &n);
+	need_module();
+	if (check(next_cmdline(&n)))
+		return 1;
+	printf("yes: the next kernel finds the region %s\n", sysfs("region"));
+	return 0;
+}
+
+/* --- kexec ----------------------------------------------------------------- */
+
+/* As system(3), without a shell: the child may be interrupted, we go on. */
+static bool run(char *const argv[])
+{
+	posix_spawnattr_t attr;
+	sigset_t set;
+	int status, err;
+	pid_t pid;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGQUIT);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigdefault(&attr, &set);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF);
+	fflush(stdout);
+	err = posix_spawnp(&pid, argv[0], NULL, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	if (err) {
+		warn("%s cannot be run: %s%s", argv[0], strerror(err),
+		     err == ENOENT && !strcmp(argv[0], "kexec") ?
+		     ": apt install kexec-tools" : "");
+		return false;
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return false;
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+static int set_active(char value)
+{
+	int fd = open(sys_path(SYSFS "/active"), O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0 || write(fd, &value, 1) != 1)
+		err = errno;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static bool unload(void)
+{
+	return run((char *[]){ "kexec", "-u", NULL });
+}
+
+/*
+ * Loading takes seconds: it reads kernel and initrd and checks signatures. From
+ * active on guests may have to wait. So load, then freeze, then jump. Kexec
+ * Handover takes what is published after loading as well.
+ */
+static int cmd_kexec(int argc, char **argv)
+{
+	char *load[8] = { "kexec", "-s", "-l" }, *cmdline;
+	bool systemd = !access(sys_path("/run/systemd/system"), F_OK), was_active;
+	struct next n;
+	int i = 3, err;
+
+	parse_next(argc, argv, true, &n);
+	need_module();
+	cmdline = next_cmdline(&n);
+	if (check(cmdline))
+		die("nothing was done: the next kernel would not find the files");
+	load[i++] = argv[optind];
+	if (n.initrd && asprintf(&load[i++], "--initrd=%s", n.initrd) < 0)
+		die("out of memory");
+	/* kexec itself takes BOOT_IMAGE= and the like from what it reuses. */
+	if (!n.cmdline)
+		load[i++] = "--reuse-cmdline";
+	if ((n.cmdline || n.append) &&
+	    asprintf(&load[i++], n.cmdline ? "--command-line=%s" : "--append=%s",
+		     n.cmdline ? cmdline : n.append) < 0)
+		die("out of memory");
+	cmdline = sysfs("active");
+	was_active = cmdline && *cmdline == '1';
+
+	/* What was begun is ended or undone, even if the terminal goes away. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	if (!run(load))
+		die("loading failed: nothing was frozen");
+	err = set_active('1');
+	if (err)
+		die("publishing failed: %s; the kernel log says more; %s",
+		    strerror(err), unload() ? "the kernel was unloaded again" :
+		    "and the kernel could not be unloaded: kexec -u");
+	if (n.no_jump) {
+		printf("Loaded and frozen. To jump: %s. To go back: kexec -u; echo 0 > %s/active\n",
+		       systemd ? "systemctl kexec" : "kexec -e", SYSFS);
+		return 0;
+	}
+	/* systemd stops the services first; its last step is the same jump. */
+	if (run(systemd ? (char *[]){ "systemctl", "kexec", NULL } :
+		(char *[]){ "kexec", "-e", NULL }) && systemd)
+		return 0;
+	/* kexec -e does not come back if it works. */
+	err = was_active ? 0 : set_active('0');
+	if (!unload() || err)
+		die("the jump failed, and so did going back: kexec -u; echo 0 > " SYSFS "/active");
+	die("the jump failed: the kernel was unloaded%s", was_active ?
+	    "; the files are frozen, as before" : " and the files are not frozen any more");
+}
+
+/* --- commands -------------------------------------------------------------- */
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *args, *help;
+} commands[] = {
+	{ "plan", cmd_plan, "SIZE [--node N] [--memmap DIR] [--nodes DIR]",
+	  "Choose a place for a region that holds SIZE of files, and print the kernel\n"
+	  "command line and the line for GRUB.\n"
+	  "  --node N      on that NUMA node\n"
+	  "  --memmap DIR  instead of /sys/firmware/memmap\n"
+	  "  --nodes DIR   instead of /sys/devices/system/node\n" },
+	{ "status", cmd_status, "", "Show what the module says.\n" },
+	{ "dump", cmd_dump, "[--kho | --region SIZE@ADDR | FILE]",
+	  "Show the files of an image: of the one in " SYSFS "/image,\n"
+	  "or of a file, which has an image or the beginning of a region.\n"
+	  "  --kho               of the one Kexec Handover has (debugfs)\n"
+	  "  --region SIZE@ADDR  of a region, by /dev/mem; the module is not loaded\n" },
+	{ "check", cmd_check, "[--cmdline STRING] [--append STRING]",
+	  "Say whether the next kernel will find the files.\n"
+	  "  --cmdline STRING  its command line, if not this kernel's\n"
+	  "  --append STRING   what is added to it\n" },
+	{ "kexec", cmd_kexec,
+	  "KERNEL [--initrd FILE] [--cmdline STRING | --reuse-cmdline]\n"
+	  "                        [--append STRING] [--no-jump]",
+	  "Check, load KERNEL, freeze the files and jump.\n"
+	  "  --initrd FILE     its initrd\n"
+	  "  --cmdline STRING  its command line\n"
+	  "  --reuse-cmdline   this kernel's, as without --cmdline\n"
+	  "  --append STRING   what is added to it\n"
+	  "  --no-jump         all but the jump\n" },
+};
+
+int main(int argc, char **argv)
+{
+	const struct command *c;
+	int i;
+
+	if (argc > 1 && !strcmp(argv[1], "--version")) {
+		printf("guestmemfs, for images of %s and seals of version %d\n",
+		       GMFS_COMPATIBLE, GMFS_SEAL_VERSION);
+		return 0;
+	}
+	if (argc > 1 && !strcmp(argv[1], "--help")) {
+		for (c = commands; c < commands + ARRAY_SIZE(commands); c++)
+			printf("guestmemfs %s %s\n", c->name, c->args);
+		printf("guestmemfs --help | --version, guestmemfs COMMAND --help\n");
+		return 0;
+	}
+	for (c = commands; argc > 1 && c < commands + ARRAY_SIZE(commands); c++) {
+		if (strcmp(argv[1], c->name))
+			continue;
+		for (i = 2; i < argc; i++) {
+			if (!strcmp(argv[i], "--help")) {
+				printf("usage: guestmemfs %s %s\n%s", c->name, c->args, c->help);
+				return 0;
+			}
+		}
+		opterr = 0;
+		return c->run(argc - 1, argv + 1);
+	}
+	if (argc > 1)
+		fprintf(stderr, "guestmemfs: there is no command '%s': see `guestmemfs --help`\n",
+			argv[1]);
+	else
+		fprintf(stderr, "guestmemfs: say what to do: see `guestmemfs --help`\n");
+	return 2;
+}

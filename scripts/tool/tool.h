@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _GMFS_TOOL_H
+#define _GMFS_TOOL_H
+
+#include <getopt.h>
+#include <linux/kernel.h>
+#include <linux/types.h>
+
+#define BLOCK_SIZE	(2ULL << 20)
+#define SECTION_SIZE	(128ULL << 20)
+#define SYSFS		"/sys/fs/guestmemfs"
+
+/* In guestmemfs.c */
+
+__noreturn __printf(1, 2) void die(const char *fmt, ...);
+__printf(1, 2) void warn(const char *fmt, ...);
+__noreturn __printf(2, 3) void usage_error(char **argv, const char *fmt, ...);
+__noreturn void bad_option(char **argv);
+void *must(void *p);
+
+/* A path of the system's; tests put a directory before it. */
+__printf(1, 2) const char *sys_path(const char *fmt, ...);
+void *read_file(const char *path, size_t *size);	/* NULL and errno */
+char *read_line(const char *path);			/* the same */
+char *sysfs(const char *attr);
+const char *human(u64 bytes);
+const char *exact(u64 bytes);				/* for memparse() */
+u64 parse_size(const char *what, const char *text);
+
+/* In plan.c */
+
+/**
+ * struct memmap - one entry of a memmap= parameter
+ * @sep: what stands between size and address: one of "@#$!%"; 0 if there is only
+ *	a size, and memory ends there
+ * @size: bytes
+ * @addr: bytes
+ */
+struct memmap {
+	char sep;
+	u64 size, addr;
+};
+
+/* The value of the next "@key=", from *@pos on, which begins as the command line. */
+const char *next_param(const char **pos, const char *key);
+bool next_memmap(const char **pos, struct memmap *m);
+u64 memory_limit(const char *cmdline);
+int cmd_plan(int argc, char **argv);
+
+/* In dump.c */
+
+int cmd_dump(int argc, char **argv);
+
+#endif
