@@ -32,6 +32,7 @@
 #include <linux/uuid.h>
 
 #include "guestmemfs.h"
+#include "trace.h"
 #include "../kho/kho.h"
 
 #define BOOT_ID		"/proc/sys/kernel/random/boot_id"
@@ -520,6 +521,7 @@ static int build_tree(struct super_block *sb)
 		put_nameless();
 	else
 		iput(xa_load(&gmfs.inodes, GMFS_ROOT_INO));
+	trace_gmfs_restore(b->img.nr_inodes, err);
 	atomic64_set(&gmfs.last_ino, b->img.next_ino - 1);
 out:
 	xa_destroy(&b->pos);
@@ -673,6 +675,7 @@ static int publish(void)
 			err = 0;
 		}
 	}
+	trace_gmfs_publish(gmfs.image_size, gmfs_slots_generation(), err);
 	if (err)
 		forget_image();
 	else
@@ -695,6 +698,7 @@ static int set_active(bool on)
 		WRITE_ONCE(gmfs.frozen, false);
 		wake_up_all(&gmfs.thawed);
 	}
+	trace_gmfs_freeze(on, err);
 	up_write(&gmfs.change);
 	if (err)
 		pr_err("cannot hand over: %pe\n", ERR_PTR(err));

@@ -11,6 +11,8 @@
 
 #include "cmdline.h"
 #include "guestmemfs.h"
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 struct gmfs gmfs;
 

@@ -30,6 +30,7 @@
 #include <linux/pagemap.h>
 
 #include "guestmemfs.h"
+#include "trace.h"
 
 /* --- shared: pfns ---------------------------------------------------------- */
 
@@ -146,6 +147,7 @@ static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	if (!ret)
 		ret = map_unwritten(vmf, order);
+	trace_gmfs_fault(inode->i_ino, vmf->pgoff, order, ret);
 	return ret;
 }
 

@@ -20,6 +20,7 @@
 #include <linux/string.h>
 
 #include "guestmemfs.h"
+#include "trace.h"
 
 /**
  * gmfs_region_map - map a part of a block into the kernel
@@ -280,6 +281,7 @@ int gmfs_region_write_in(struct gmfs_region *r, u32 block)
 	mutex_lock(lock);
 	if (!test_bit(block, r->written)) {
 		err = gmfs_region_zero(r, block, 0, GMFS_BLOCK_SIZE);
+		trace_gmfs_zero(block, err);
 		if (!err) {
 			/* Zeroes first, then the bit: gmfs_region_is_written() */
 			smp_mb__before_atomic();

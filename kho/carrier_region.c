@@ -141,10 +141,11 @@ int gmfs_slots_wipe(void)
 }
 
 /*
- * The region may have been somewhere else before. Where its head was is then in
- * the midst of this one, and files would be given blocks that others had.
+ * The region may have been somewhere else meanwhile: then there is a head in the
+ * midst of this one that is younger than its own, and blocks have had other
+ * owners since.
  */
-static int find_moved(struct gmfs_found *found)
+static int find_moved(u64 tsc, struct gmfs_found *found)
 {
 	u64 end = here.region.base + here.region.size, at, step, i;
 	void *map;
@@ -155,12 +156,13 @@ static int find_moved(struct gmfs_found *found)
 		if (!map)
 			return -ENOMEM;
 		for (i = 0; i < step && !here.moved; i += here.region.block_size)
-			if (gmfs_seal_is_at(map + i, at + i, found))
+			if (gmfs_seal_is_at(map + i, at + i, found) &&
+			    at + i != here.region.base && found->stamp.tsc > tsc)
 				here.moved = at + i;
 		memunmap(map);
 		cond_resched();
 	}
-	return here.moved ? -ENXIO : -ENOENT;
+	return here.moved ? 0 : -ENOENT;
 }
 
 /**
@@ -177,16 +179,23 @@ static int find_moved(struct gmfs_found *found)
  */
 int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 {
-	struct gmfs_found found;
+	struct gmfs_found found, other;
+	int err, other_err = -ENOENT;
 	struct gmfs_head head;
-	int err = map_head(&head);
 
+	err = map_head(&head);
 	if (err)
 		return err;
 	err = gmfs_head_find(&head, &found);
-	if (err == -ENOENT && here.kexec)
-		err = find_moved(&found);
 	here.generation = found.generation;
+	if (here.kexec)
+		other_err = find_moved(found.dated ? found.stamp.tsc : 0, &other);
+	if (!other_err) {
+		found = other;
+		err = -ENXIO;
+	} else if (other_err != -ENOENT) {
+		err = other_err;
+	}
 	if (err != -ENOENT && err != -ENOMEM &&
 	    !gmfs_head_is_believed(&found, &here.stamp, here.kexec)) {
 		pr_info("what is in the region is from before the machine was reset: forgotten\n");

@@ -8,6 +8,7 @@
 #include <libfdt.h>
 #include <stdio.h>
 
+#include "seal.h"
 #include "tree.h"
 #include "unit.h"
 
@@ -37,13 +38,11 @@ static void same_extents(const struct gmfs_image_inode *i, const struct tree_nod
 	expect_eq(n->e[k].nr, 0);
 }
 
-static void round_trip(const void *arg)
+static void expect_tree(const void *image, size_t size)
 {
 	const struct tree_node *n;
 	struct gmfs_image_inode i;
 	struct gmfs_image img;
-	size_t size;
-	void *image = tree_image(&size);
 	u32 pos, k;
 
 	expect_eq(gmfs_image_check(&img, image, size, &tree_region), 0);
@@ -75,8 +74,44 @@ static void round_trip(const void *arg)
 		same_extents(&i, n);
 	}
 	expect_eq(gmfs_image_next(&img, &pos, &i), 0);
+}
+
+static void round_trip(const void *arg)
+{
+	size_t size;
+	void *image = tree_image(&size);
+
+	expect_tree(image, size);
 	free(image);
 }
+
+/*
+ * golden-v1.hex is a slot with its seal and image, written once. Whoever has to
+ * change it to make this pass breaks the contract with kernels that run today.
+ */
+static void golden(const void *arg)
+{
+	struct gmfs_head head = { calloc(1, 2 << 20), tree_region };
+	FILE *f = fopen("golden-v1.hex", "r");
+	struct gmfs_found found;
+	unsigned int at, byte;
+	char line[256], *p;
+	int len;
+
+	expect(f, "no golden-v1.hex");
+	while (fgets(line, sizeof(line), f)) {
+		expect(sscanf(line, "%x:%n", &at, &len) == 1, "%s", line);
+		for (p = line + len; sscanf(p, "%2x%n", &byte, &len) == 1; p += len)
+			((u8 *)head.map)[at++] = byte;
+	}
+	fclose(f);
+	expect_eq(gmfs_head_find(&head, &found), 0);
+	expect_eq(found.generation, 7);
+	expect_eq(found.stamp.tsc, 123456789);
+	expect_tree(found.image, found.size);
+	free(head.map);
+}
+
 
 static void short_buffers(const void *arg)
 {
@@ -479,6 +514,7 @@ static void no_memory(const void *arg)
 void image_tests(void)
 {
 	unit_run("image", "round trip", round_trip, NULL);
+	unit_run("image", "golden image of version 1", golden, NULL);
 	unit_run("image", "buffers too short", short_buffers, NULL);
 	run_table("image", edited, rows);
 	unit_run("image", "truncated everywhere", truncated, NULL);

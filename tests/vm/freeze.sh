@@ -18,6 +18,9 @@ stage1() {
 	for bad in 2 -1 yes '' 10; do
 		refused "active: '$bad'" "Invalid argument" bash -c "echo '$bad' >$active"
 	done
+	tracing=/sys/kernel/tracing/events/guestmemfs
+	mount -t tracefs none /sys/kernel/tracing 2>/dev/null
+	[[ ! -e $tracing ]] || echo 1 >$tracing/enable
 	truncate -s 8M $mnt/a
 	truncate -s 8M $mnt/fresh
 	mkdir $mnt/d
@@ -79,6 +82,18 @@ stage1() {
 	check "changes go on" touch $mnt/new
 	check "the image is withdrawn" test ! -e $out
 	kill $holder
+	if [[ -e $tracing ]]; then
+		wait $holder 2>/dev/null
+		umount $mnt && mount_g
+		echo 0 >$tracing/enable
+		for event in 'freeze: freeze err=0' 'freeze: thaw err=0' \
+			'publish: size=[1-9][0-9]* generation=1 err=0' \
+			'restore: inodes=[1-9][0-9]* err=0' \
+			'fault: ino=[0-9]* pgoff=0x0 order=9 result=0x100' \
+			'zero: block=[1-9][0-9]* err=0'; do
+			check "event gmfs_$event" grep -q "gmfs_$event" /sys/kernel/tracing/trace
+		done
+	fi
 
 	for i in $(seq 20); do
 		if ! { echo 1 >$active && echo 0 >$active; }; then

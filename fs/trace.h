@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Events of the subsystem "guestmemfs": what a handover and a first touch cost. */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM guestmemfs
+
+#if !defined(_GMFS_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _GMFS_TRACE_H
+
+#include <linux/tracepoint.h>
+
+/* The switch was used; comes last, so that its time is when guests may go on. */
+TRACE_EVENT(gmfs_freeze,
+	TP_PROTO(bool on, int err),
+	TP_ARGS(on, err),
+	TP_STRUCT__entry(
+		__field(bool, on)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->on = on;
+		__entry->err = err;
+	),
+	TP_printk("%s err=%d", __entry->on ? "freeze" : "thaw", __entry->err)
+);
+
+/* An image was sealed in the region's head, and given to KHO if there is KHO. */
+TRACE_EVENT(gmfs_publish,
+	TP_PROTO(size_t size, u64 generation, int err),
+	TP_ARGS(size, generation, err),
+	TP_STRUCT__entry(
+		__field(size_t, size)
+		__field(u64, generation)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->size = size;
+		__entry->generation = generation;
+		__entry->err = err;
+	),
+	TP_printk("size=%zu generation=%llu err=%d", __entry->size,
+		  __entry->generation, __entry->err)
+);
+
+/* An image became the mounted tree. */
+TRACE_EVENT(gmfs_restore,
+	TP_PROTO(unsigned int inodes, int err),
+	TP_ARGS(inodes, err),
+	TP_STRUCT__entry(
+		__field(unsigned int, inodes)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->inodes = inodes;
+		__entry->err = err;
+	),
+	TP_printk("inodes=%u err=%d", __entry->inodes, __entry->err)
+);
+
+/* A shared mapping's fault was answered: VM_FAULT_NOPAGE if it maps 2^order pages. */
+TRACE_EVENT(gmfs_fault,
+	TP_PROTO(u64 ino, pgoff_t pgoff, unsigned int order, unsigned int result),
+	TP_ARGS(ino, pgoff, order, result),
+	TP_STRUCT__entry(
+		__field(u64, ino)
+		__field(pgoff_t, pgoff)
+		__field(unsigned int, order)
+		__field(unsigned int, result)
+	),
+	TP_fast_assign(
+		__entry->ino = ino;
+		__entry->pgoff = pgoff;
+		__entry->order = order;
+		__entry->result = result;
+	),
+	TP_printk("ino=%llu pgoff=0x%lx order=%u result=0x%x", __entry->ino,
+		  __entry->pgoff, __entry->order, __entry->result)
+);
+
+/* A block was zeroed for its file. */
+TRACE_EVENT(gmfs_zero,
+	TP_PROTO(u32 block, int err),
+	TP_ARGS(block, err),
+	TP_STRUCT__entry(
+		__field(u32, block)
+		__field(int, err)
+	),
+	TP_fast_assign(
+		__entry->block = block;
+		__entry->err = err;
+	),
+	TP_printk("block=%u err=%d", __entry->block, __entry->err)
+);
+
+#endif /* _GMFS_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
