@@ -140,10 +140,15 @@ int gmfs_slots_wipe(void)
 	return 0;
 }
 
+static bool is_believed(const struct gmfs_found *found)
+{
+	return gmfs_head_is_believed(found, &here.stamp, here.kexec);
+}
+
 /*
  * The region may have been somewhere else meanwhile: then there is a head in the
  * midst of this one that is younger than its own, and blocks have had other
- * owners since.
+ * owners since. One from before the machine was reset is wiped.
  */
 static int find_moved(u64 tsc, struct gmfs_found *found)
 {
@@ -155,10 +160,15 @@ static int find_moved(u64 tsc, struct gmfs_found *found)
 		map = memremap(at, step, MEMREMAP_WB);
 		if (!map)
 			return -ENOMEM;
-		for (i = 0; i < step && !here.moved; i += here.region.block_size)
-			if (gmfs_seal_is_at(map + i, at + i, found) &&
-			    at + i != here.region.base && found->stamp.tsc > tsc)
+		for (i = 0; i < step && !here.moved; i += here.region.block_size) {
+			if (at + i == here.region.base ||
+			    !gmfs_seal_is_at(map + i, at + i, found))
+				continue;
+			if (!is_believed(found))
+				memset(map + i, 0, sizeof(struct gmfs_seal));
+			else if (found->stamp.tsc > tsc)
 				here.moved = at + i;
+		}
 		memunmap(map);
 		cond_resched();
 	}
@@ -180,7 +190,7 @@ static int find_moved(u64 tsc, struct gmfs_found *found)
 int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 {
 	struct gmfs_found found, other;
-	int err, other_err = -ENOENT;
+	int err, other_err;
 	struct gmfs_head head;
 
 	err = map_head(&head);
@@ -188,20 +198,18 @@ int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 		return err;
 	err = gmfs_head_find(&head, &found);
 	here.generation = found.generation;
-	if (here.kexec)
-		other_err = find_moved(found.dated ? found.stamp.tsc : 0, &other);
+	if (err != -ENOENT && !is_believed(&found)) {
+		pr_info("what is in the region is from before the machine was reset: forgotten\n");
+		gmfs_head_wipe(&head);
+		found.dated = false;
+		err = -ENOENT;
+	}
+	other_err = find_moved(found.dated ? found.stamp.tsc : 0, &other);
 	if (!other_err) {
 		found = other;
 		err = -ENXIO;
 	} else if (other_err != -ENOENT) {
 		err = other_err;
-	}
-	if (err != -ENOENT && err != -ENOMEM &&
-	    !gmfs_head_is_believed(&found, &here.stamp, here.kexec)) {
-		pr_info("what is in the region is from before the machine was reset: forgotten\n");
-		gmfs_head_wipe(&head);
-		here.moved = 0;
-		err = -ENOENT;
 	}
 	strscpy(why, found.why, sizeof(found.why));
 	if (!err) {

@@ -13,6 +13,63 @@ held() {
 	awk '/\[guestmemfs\]/ { n += $1 } END { print n + 0 }' /proc/allocinfo
 }
 
+# What an image holds has its bounds, too: the head's slots. It is creating that
+# fails, never freezing.
+metadata() {
+	local room i x=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+	room=$(stat -f -c %d $mnt)
+	check "some 2,000 inodes for 1 GiB" test "$room" -gt 2000 -a "$room" -lt 2300
+	for i in 1 2 3 4 5 6; do
+		x=$x$x
+	done
+	touch $mnt/a $mnt/b
+	ln $mnt/a $mnt/c
+	mv -f $mnt/a $mnt/b
+	/job/tests/exchange $mnt/b $mnt/c
+	ln -s target $mnt/s
+	mv -f $mnt/s $mnt/c
+	mkdir $mnt/d $mnt/e
+	mv -T $mnt/d $mnt/e
+	mknod $mnt/null c 1 3
+	setfattr -n user.a -v 1 $mnt/b
+	setfattr -n user.a -v 12345 $mnt/b
+	setfattr -n user.b -v 1 $mnt/b
+	setfattr -x user.a $mnt/b
+	refused "an attribute too large" "No space left" \
+		setfattr -n user.c -v "${x:0:4090}" $mnt/b
+	refused "removing none" "No such attribute" setfattr -x user.a $mnt/b
+	xfs_io -T -c stat $mnt >/dev/null
+	rm -r ${mnt:?}/*
+	same "what was removed takes no room" "$room" "$(stat -f -c %d $mnt)"
+
+	i=0
+	while ln -s "${x:0:4000}" $mnt/s$i 2>/tmp/err; do
+		i=$((i + 1))
+	done
+	check "long symbolic links until there is no room: $i" \
+		grep -q "No space left" /tmp/err
+	i=0
+	while mkdir $mnt/d$i 2>/dev/null; do
+		i=$((i + 1))
+	done
+	while setfattr -n user.$((i += 1)) -v "${x:0:15}" $mnt/d0 2>/tmp/err; do
+		:
+	done
+	check "attributes neither" grep -q "No space left" /tmp/err
+	refused "nor hard links" "No space left" sh -c "touch $mnt/d0/x && ln $mnt/d0/x $mnt/d0/y"
+	check "but freezing" bash -c "echo 1 >/sys/fs/guestmemfs/active"
+	check "its image fits into a slot" \
+		test "$(cat /sys/fs/guestmemfs/image_size)" -le $((1048576 - 4096))
+	report info "full: an image of $(cat /sys/fs/guestmemfs/image_size) bytes, its slot has $((1048576 - 4096))"
+	umount $mnt
+	rmmod guestmemfs
+	start
+	check "a full tree comes back full" sh -c "! touch $mnt/d0/x $mnt/d0/y"
+	check "and can be emptied" sh -c "rm -r $mnt/*"
+	same "all the room is back" "$room" "$(stat -f -c %d $mnt)"
+	touch $mnt/for-rm
+}
+
 stage1() {
 	start
 	same "statfs: blocks" $all "$(stat -f -c %b $mnt)"
@@ -56,6 +113,8 @@ stage1() {
 	rm $mnt/g
 	same "all is free" $all "$(free_blocks)"
 
+	metadata
+	rm -r ${mnt:?}/*
 	if [[ -e /proc/allocinfo ]]; then
 		truncate -s 1G $mnt/ram
 		/job/tests/gmem fill $mnt/ram 1
