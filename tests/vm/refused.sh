@@ -62,7 +62,7 @@ stage3() {
 stage4() {
 	look "not a whole"
 	discard
-	plant eval 'fdtput -t x /job/planted /$file extents 0 1ff 2'
+	plant eval 'fdtput -t x /job/planted /$file extents 0 23f 2'
 }
 
 stage5() {

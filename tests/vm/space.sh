@@ -17,6 +17,7 @@ held() {
 # fails, never freezing.
 metadata() {
 	local room i x=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+	rm -r ${mnt:?}/*
 	room=$(stat -f -c %d $mnt)
 	check "some 2,000 inodes for 1 GiB" test "$room" -gt 2000 -a "$room" -lt 2300
 	for i in 1 2 3 4 5 6; do
