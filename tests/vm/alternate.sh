@@ -15,24 +15,23 @@ both() {
 	done
 }
 
-one_of() {
-	find $model -mindepth 1 -maxdepth 1 -type f -printf '%f\n' | sort | shuf -n 1 --random-source=<(yes $RANDOM)
-}
-
+# One of eight changes to one of the files; with none of them, a new one.
 change() {
-	local f
-	f=$(one_of)
-	case $((f ? RANDOM % 8 : 0)) in
-	0|1)	f=$RANDOM
-		both truncate -s $((RANDOM * 200)) $f
+	local f files size
+	files=("$model"/[0-9]*)
+	f=$(basename "${files[RANDOM % ${#files[@]}]}")
+	size=$(stat -c %s "$model/$f" 2>/dev/null)
+	case ${size:+$((RANDOM % 8))} in
+	''|0|1)	f=$RANDOM
+		both truncate -s $((8 + RANDOM * 200)) $f
 		both /job/tests/gmem poke $f 0 "$f" ;;
 	2)	both truncate -s +$((RANDOM * 100)) "$f" ;;
 	3)	both truncate -s -$((RANDOM * 10)) "$f" ;;
 	4)	both fallocate -p -o $((RANDOM * 64)) -l $((RANDOM * 100)) "$f" ;;
 	5)	both rm "$f" ;;
 	6)	both mv "$f" $RANDOM ;;
-	7)	[[ ! -s $model/$f ]] || both /job/tests/gmem poke "$f" \
-			$((RANDOM * 64 % $(stat -c %s "$model/$f"))) "$RANDOM" ;;
+	7)	[[ $size -le 8 ]] ||
+			both /job/tests/gmem poke "$f" $((RANDOM * 64 % (size - 8))) $RANDOM ;;
 	esac
 }
 
