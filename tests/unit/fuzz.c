@@ -53,24 +53,40 @@ static u32 mutate(u8 *p, u32 size)
 	return size;
 }
 
+/* A real image, of the region of the lab's VMs. */
+static void *corpus_image(const char *path, size_t *size)
+{
+	u8 buf[8192], *image;
+
+	*size = read_hex(path, buf, sizeof(buf));
+	image = malloc(*size);
+	return memcpy(image, buf, *size);
+}
+
 static void mutations(const void *arg)
 {
+	static const struct gmfs_image_region vm = { 4992ULL << 20, 1152ULL << 20, 2 << 20 };
+	const struct gmfs_image_region *regions[] = { &tree_region, &tree_region, &vm, &vm };
 	const char *fuzz = getenv("FUZZ");
 	u32 nr = fuzz && *fuzz ? atoi(fuzz) : 100000, n, k, accepted = 0;
 	struct gmfs_image img;
-	size_t sizes[2], size;
-	u8 *images[2], *p;
+	size_t sizes[4], size;
+	u8 *images[4], *p;
 
 	images[0] = tree_image(&sizes[0]);
 	images[1] = structs_last(images[0], fdt_size_dt_struct(images[0]), &sizes[1]);
+	images[2] = corpus_image("corpus/files.hex", &sizes[2]);
+	images[3] = corpus_image("corpus/guests.hex", &sizes[3]);
+	for (k = 0; k < ARRAY_SIZE(images); k++)
+		expect_eq(gmfs_image_check(&img, images[k], sizes[k], regions[k]), 0);
 	for (n = 0; n < nr; n++) {
-		size = sizes[n % 2];
-		p = exact_copy(images[n % 2], size);
+		size = sizes[n % 4];
+		p = exact_copy(images[n % 4], size);
 		for (k = 1 + rnd(rnd(2) ? 2 : 10); k; k--)
 			size = mutate(p, size);
 		/* Shrunk where it ends, so that reading on is noticed. */
 		p = realloc(p, size);
-		if (!gmfs_image_check(&img, p, size, &tree_region)) {
+		if (!gmfs_image_check(&img, p, size, regions[n % 4])) {
 			accepted++;
 			expect(tree_is_good(&img), "image %u", n);
 		} else {
@@ -80,8 +96,8 @@ static void mutations(const void *arg)
 	}
 	unit_info("%u mutated images, %u of them accepted", nr, accepted);
 	expect(accepted < nr, "nothing was refused");
-	free(images[0]);
-	free(images[1]);
+	for (k = 0; k < ARRAY_SIZE(images); k++)
+		free(images[k]);
 }
 
 /**

@@ -92,19 +92,9 @@ static void round_trip(const void *arg)
 static void golden(const void *arg)
 {
 	struct gmfs_head head = { calloc(1, 2 << 20), tree_region };
-	FILE *f = fopen("golden-v1.hex", "r");
 	struct gmfs_found found;
-	unsigned int at, byte;
-	char line[256], *p;
-	int len;
 
-	expect(f, "no golden-v1.hex");
-	while (fgets(line, sizeof(line), f)) {
-		expect(sscanf(line, "%x:%n", &at, &len) == 1, "%s", line);
-		for (p = line + len; sscanf(p, "%2x%n", &byte, &len) == 1; p += len)
-			((u8 *)head.map)[at++] = byte;
-	}
-	fclose(f);
+	read_hex("golden-v1.hex", head.map, 2 << 20);
 	expect_eq(gmfs_head_find(&head, &found), 0);
 	expect_eq(found.generation, 7);
 	expect_eq(found.stamp.tsc, 123456789);

@@ -4,6 +4,7 @@
 #include <linux/stat.h>
 #include <linux/unaligned.h>
 #include <libfdt.h>
+#include <stdio.h>
 
 #include "tree.h"
 #include "unit.h"
@@ -112,23 +113,47 @@ void *tree_image(size_t *size)
 	return image;
 }
 
-static bool good_extents(const struct gmfs_image_inode *i, u64 *used)
+size_t read_hex(const char *path, void *buf, size_t max)
 {
-	u32 at, start, nr, k, next = 0;
-	u64 mask;
+	FILE *f = fopen(path, "r");
+	unsigned int at, byte;
+	char line[256], *p;
+	size_t end = 0;
+	int len;
+
+	expect(f, "no %s", path);
+	while (fgets(line, sizeof(line), f)) {
+		expect(sscanf(line, "%x:%n", &at, &len) == 1, "%s", line);
+		for (p = line + len; sscanf(p, "%2x%n", &byte, &len) == 1; p += len) {
+			expect(at < max, "%s is too large", path);
+			((u8 *)buf)[at++] = byte;
+		}
+		end = at;
+	}
+	fclose(f);
+	return end;
+}
+
+#define MOST_BLOCKS	1024
+
+static bool good_extents(const struct gmfs_image *img,
+			 const struct gmfs_image_inode *i, u8 *used)
+{
+	u32 nr_blocks = img->region.size / img->region.block_size;
+	u32 at, start, nr, k, n, next = 0;
 
 	for (k = 0; k < i->nr_extents; k++, next = at + nr) {
 		at = get_unaligned_be32(i->extents + 12 * k);
 		start = get_unaligned_be32(i->extents + 12 * k + 4);
 		nr = get_unaligned_be32(i->extents + 12 * k + 8);
-		if (!nr || at < next || (u64)at + nr > 32 || (u64)start + nr > 32)
+		if (!nr || at < next || (u64)at + nr > nr_blocks ||
+		    !start || (u64)start + nr > nr_blocks)
 			return false;
-		mask = ((1ULL << nr) - 1) << start;
-		if (*used & mask)
-			return false;
-		*used |= mask;
+		for (n = start; n < start + nr; n++)
+			if (used[n]++)
+				return false;
 	}
-	return i->size <= tree_region.size;
+	return i->size <= img->region.size;
 }
 
 static bool good_xattrs(const struct gmfs_image_inode *i)
@@ -155,11 +180,11 @@ bool tree_is_good(const struct gmfs_image *img)
 {
 	u32 pos = gmfs_image_first(img), nr = 0;
 	struct gmfs_image_inode i;
-	u64 used = 0;
+	u8 used[MOST_BLOCKS] = { 0 };
 	int err;
 
 	for (; (err = gmfs_image_next(img, &pos, &i)) > 0; nr++)
-		if (i.flags & ~GMFS_FLAGS_KNOWN || !good_extents(&i, &used) || !good_xattrs(&i))
+		if (i.flags & ~GMFS_FLAGS_KNOWN || !good_extents(img, &i, used) || !good_xattrs(&i))
 			return false;
 	return !err && nr == img->nr_inodes;
 }

@@ -28,6 +28,9 @@ extern const u8 tree_written[4];
 size_t tree_write(void *buf, size_t max);
 void *tree_image(size_t *size);
 
+/* A hex dump, as `xxd -r` reads it; returns how far it goes. */
+size_t read_hex(const char *path, void *buf, size_t max);
+
 /* Whether what is read of an image that was accepted makes sense. */
 bool tree_is_good(const struct gmfs_image *img);
 
