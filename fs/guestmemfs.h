@@ -79,7 +79,8 @@ struct gmfs_options {
  * @image_size: bytes at @image
  * @image_inodes: inodes in @image
  * @refused: why @image cannot be mounted, or NULL; protected by @change
- * @pinned: @image has files, so the module must stay; protected by @change
+ * @pinned: @image is all there is of the tree, so the module must stay; protected
+ *	by @change
  * @inodes: the mounted tree's inodes by number
  * @nr_inodes: how many
  * @last_ino: highest inode number given out

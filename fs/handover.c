@@ -115,6 +115,8 @@ void gmfs_change_end(void)
  */
 int gmfs_charge(u32 bytes)
 {
+	if (!bytes)
+		return 0;	/* giving back goes on where there is too little */
 	if (atomic64_sub_return(bytes, &gmfs.room) >= 0)
 		return 0;
 	gmfs_uncharge(bytes);
@@ -532,25 +534,30 @@ out:
 
 /* --- who has the tree ------------------------------------------------------ */
 
-static void set_image(void *image, size_t size, u32 inodes, bool pin)
+/* Nobody else has the tree, so the module must stay. */
+static void pin(bool on)
+{
+	if (on && !gmfs.pinned)
+		__module_get(THIS_MODULE);
+	if (!on && gmfs.pinned)
+		module_put(THIS_MODULE);
+	gmfs.pinned = on;
+}
+
+static void set_image(void *image, size_t size, u32 inodes)
 {
 	lockdep_assert_held_write(&gmfs.change);
 	kvfree(gmfs.image);
 	gmfs.image = image;
 	gmfs.image_size = size;
 	gmfs.image_inodes = inodes;
-	if (pin && !gmfs.pinned)
-		__module_get(THIS_MODULE);
-	if (!pin && gmfs.pinned)
-		module_put(THIS_MODULE);
-	gmfs.pinned = pin;
 }
 
 /* A mounted tree needs no image but while it is published. */
 static void forget_image(void)
 {
 	if (gmfs.sb)
-		set_image(NULL, 0, 0, false);
+		set_image(NULL, 0, 0);
 }
 
 static int set_empty_image(void)
@@ -565,7 +572,8 @@ static int set_empty_image(void)
 		return -ENOMEM;
 	kfree(gmfs.refused);
 	gmfs.refused = NULL;
-	set_image(image, size, 1, false);
+	set_image(image, size, 1);
+	pin(false);
 	return 0;
 }
 
@@ -578,6 +586,7 @@ static int seal(const void *image, size_t size)
 	if (!gmfs.clean)
 		err = gmfs_slots_publish(image, size);
 	gmfs.clean = !err;
+	pin(err);
 	return err;
 }
 
@@ -611,6 +620,7 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 		err = build_tree(sb);
 	if (!err && !gmfs.refused) {
 		gmfs.sb = sb;
+		pin(false);
 		if (!gmfs.frozen)
 			forget_image();
 	} else if (gmfs.refused && err != -EBUSY) {
@@ -640,7 +650,8 @@ void gmfs_tree_detach(struct super_block *sb)
 	if (gmfs.sb == sb) {
 		image = make_image(&size, GFP_KERNEL | __GFP_NOFAIL);
 		gmfs.sb = NULL;
-		set_image(image, size, inodes, seal(image, size) && inodes > 1);
+		set_image(image, size, inodes);
+		seal(image, size);
 	}
 	up_write(&gmfs.change);
 }
@@ -651,29 +662,30 @@ void gmfs_tree_detach(struct super_block *sb)
  * The head is what every kernel can read, so it must have the image. Where there
  * is KHO the next kernel will look there first; without it, in the head.
  */
-static int publish(void)
+static int publish(gfp_t gfp)
 {
+	bool last = gfp & __GFP_NOFAIL;
+	int err = 0, kho_err;
 	size_t size;
 	void *image;
-	int err = 0;
 
 	if (gmfs.sb) {
-		image = make_image(&size, GFP_KERNEL);
+		image = make_image(&size, gfp);
 		if (!image)
 			return -ENOMEM;
-		set_image(image, size, atomic_read(&gmfs.nr_inodes), false);
+		set_image(image, size, atomic_read(&gmfs.nr_inodes));
 	}
 	if (!gmfs.image)
 		return 0;	/* the head has what there is */
 	if (!gmfs.refused)
 		err = seal(gmfs.image, gmfs.image_size);
-	if (!err && gmfs_kho_is_on()) {
-		err = gmfs_kho_publish(gmfs.image, gmfs.image_size);
-		if (err && !gmfs.refused) {
+	if (gmfs_kho_is_on() && (!err || last)) {
+		kho_err = gmfs_kho_publish(gmfs.image, gmfs.image_size);
+		if (gmfs.refused || last)
+			err = err || gmfs.refused ? kho_err : 0;
+		if (kho_err && !err)
 			pr_warn("KHO does not take the image (%pe): the next kernel finds it in the region\n",
-				ERR_PTR(err));
-			err = 0;
-		}
+				ERR_PTR(kho_err));
 	}
 	trace_gmfs_publish(gmfs.image_size, gmfs_slots_generation(), err);
 	if (err)
@@ -683,13 +695,13 @@ static int publish(void)
 	return err;
 }
 
-static int set_active(bool on)
+static int switch_active(bool on, gfp_t gfp)
 {
 	int err = 0;
 
 	down_write(&gmfs.change);
 	if (on && !gmfs.frozen) {
-		err = publish();
+		err = publish(gfp);
 		if (!err)
 			WRITE_ONCE(gmfs.frozen, true);
 	} else if (!on && gmfs.frozen) {
@@ -705,6 +717,11 @@ static int set_active(bool on)
 	return err;
 }
 
+static int set_active(bool on)
+{
+	return switch_active(on, GFP_KERNEL);
+}
+
 static bool get_active(void)
 {
 	return READ_ONCE(gmfs.frozen);
@@ -715,11 +732,11 @@ static const struct gmfs_active_ops active_ops = {
 	.get	= get_active,
 };
 
-/* A kexec that nobody prepared loses nothing either. */
+/* A kexec that nobody prepared loses nothing either: there is no later chance. */
 static int on_reboot(struct notifier_block *nb, unsigned long code, void *cmd)
 {
 	if (code == SYS_RESTART)
-		set_active(true);
+		switch_active(true, GFP_KERNEL | __GFP_NOFAIL);
 	return NOTIFY_DONE;
 }
 
@@ -751,12 +768,15 @@ static void take_image(void *image, size_t size, const char *from)
 	/* For want of memory it is checked when it is mounted. */
 	if (err && err != -ENOMEM)
 		refuse_image(img.why);
-	if (!err) {
-		take_blocks(&img);
-		pr_info("took over %u inodes from %s\n", img.nr_inodes, from);
-		err = seal(image, size);
-	}
-	set_image(image, size, img.nr_inodes, !gmfs.clean);
+	set_image(image, size, img.nr_inodes);
+	pin(!gmfs.clean);
+	if (err)
+		return;
+	take_blocks(&img);
+	pr_info("took over %u inodes from %s\n", img.nr_inodes, from);
+	/* What KHO has not is not to be believed any more. */
+	if (seal(image, size))
+		gmfs_slots_open();
 }
 
 /* Begin with what the last kernel left, or with an empty tree. */
@@ -784,7 +804,7 @@ static int take_over(void)
 			/* So that the next kernel knows that there were files. */
 			if (sealed_err == -ENOENT)
 				gmfs_slots_open();
-			set_image(NULL, 0, 0, false);
+			set_image(NULL, 0, 0);
 		} else {
 			gmfs.clean = true;
 			return set_empty_image();

@@ -40,7 +40,10 @@ static struct carrier {
 
 void gmfs_seal_store(void *to, const void *from, size_t len)
 {
-	memcpy(to, from, len);
+	if (len == sizeof(u32))
+		WRITE_ONCE(*(u32 *)to, *(const u32 *)from);
+	else
+		memcpy(to, from, len);
 	wmb();
 }
 
@@ -146,11 +149,10 @@ static bool is_believed(const struct gmfs_found *found)
 }
 
 /*
- * The region may have been somewhere else meanwhile: then there is a head in the
- * midst of this one that is younger than its own, and blocks have had other
- * owners since. One from before the machine was reset is wiped.
+ * A region without a seal may have been somewhere else before: then there is a
+ * head in the midst of it. One from before the machine was reset is wiped.
  */
-static int find_moved(u64 tsc, struct gmfs_found *found)
+static int find_moved(struct gmfs_found *found)
 {
 	u64 end = here.region.base + here.region.size, at, step, i;
 	void *map;
@@ -161,18 +163,20 @@ static int find_moved(u64 tsc, struct gmfs_found *found)
 		if (!map)
 			return -ENOMEM;
 		for (i = 0; i < step && !here.moved; i += here.region.block_size) {
-			if (at + i == here.region.base ||
-			    !gmfs_seal_is_at(map + i, at + i, found))
+			if (!gmfs_seal_is_at(map + i, at + i, found))
 				continue;
-			if (!is_believed(found))
-				memset(map + i, 0, sizeof(struct gmfs_seal));
-			else if (found->stamp.tsc > tsc)
+			if (is_believed(found))
 				here.moved = at + i;
+			else
+				memset(map + i, 0, sizeof(struct gmfs_seal));
 		}
 		memunmap(map);
 		cond_resched();
 	}
-	return here.moved ? 0 : -ENOENT;
+	if (!here.moved)
+		return -ENOENT;
+	pr_info("there is the head of another region at %pa\n", &here.moved);
+	return -ENXIO;
 }
 
 /**
@@ -189,9 +193,9 @@ static int find_moved(u64 tsc, struct gmfs_found *found)
  */
 int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 {
-	struct gmfs_found found, other;
-	int err, other_err;
+	struct gmfs_found found;
 	struct gmfs_head head;
+	int err;
 
 	err = map_head(&head);
 	if (err)
@@ -201,16 +205,10 @@ int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 	if (err != -ENOENT && !is_believed(&found)) {
 		pr_info("what is in the region is from before the machine was reset: forgotten\n");
 		gmfs_head_wipe(&head);
-		found.dated = false;
 		err = -ENOENT;
 	}
-	other_err = find_moved(found.dated ? found.stamp.tsc : 0, &other);
-	if (!other_err) {
-		found = other;
-		err = -ENXIO;
-	} else if (other_err != -ENOENT) {
-		err = other_err;
-	}
+	if (err == -ENOENT)
+		err = find_moved(&found);
 	strscpy(why, found.why, sizeof(found.why));
 	if (!err) {
 		*image = kvmemdup(found.image, found.size, GFP_KERNEL);

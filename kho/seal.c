@@ -8,7 +8,7 @@
  * its state; and the state, one aligned word, is the first that goes and the
  * last that comes.
  *
- * Pure code: compiled into the module, into KUnit and into userspace tests.
+ * Pure code: compiled into the module and into userspace tests.
  */
 #include <guestmemfs/abi.h>
 #include <linux/errno.h>
@@ -98,7 +98,8 @@ static int check_image(const struct gmfs_head *head, const struct gmfs_seal *sea
 {
 	u64 size = get64(seal->image_size);
 
-	if (size > gmfs_slot_size(&head->region) - GMFS_SLOT_IMAGE)
+	if (size > GMFS_MAX_IMAGE ||
+	    size > gmfs_slot_size(&head->region) - GMFS_SLOT_IMAGE)
 		return refuse(found, -EBADMSG,
 			      "the image in the region's head is larger than its slot");
 	if (gmfs_crc32c(slot_image(seal), size) != get32(seal->image_crc))
@@ -135,11 +136,18 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 	int i, err, bad = 0;
 
 	*found = (struct gmfs_found){ 0 };
+	/* The first seal is written there, and who wipes a head begins there. */
+	if (get64(slot(head, 0)->magic) != GMFS_SEAL_MAGIC)
+		return -ENOENT;
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
 		seal = slot(head, i);
 		err = check_seal(head, seal, found);
-		if (err && err != -ENOENT)
+		if (err && err != -ENOENT) {
 			bad = err;
+			date(found, seal);
+			found->dated = err == -ENXIO;
+			break;
+		}
 		if (err || (newest && get64(seal->generation) <= found->generation))
 			continue;
 		newest = seal;
@@ -159,8 +167,9 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
  * @addr: its physical address
  * @found: set if true; @found->why says which region
  *
- * For one that was moved. A guest can write what looks like a seal, but it does
- * not know where its memory is.
+ * For one that was moved. Only its own address makes it one; but a guest that
+ * guesses that of its memory can write what looks like a seal, so nobody may ask
+ * where guests have memory.
  *
  * Return: true if there is slot 0 of a region at @addr.
  */
@@ -187,11 +196,9 @@ bool gmfs_seal_is_at(const void *map, u64 addr, struct gmfs_found *found)
 bool gmfs_head_is_believed(const struct gmfs_found *found,
 			   const struct gmfs_stamp *now, bool kexec)
 {
-	if (!found->dated)
-		return kexec;
 	if (!memcmp(found->stamp.boot_id, now->boot_id, sizeof(now->boot_id)))
 		return true;
-	return kexec && now->tsc > found->stamp.tsc;
+	return kexec && (!found->dated || now->tsc > found->stamp.tsc);
 }
 
 static void set_state(struct gmfs_seal *seal, u32 state)
@@ -256,11 +263,17 @@ int gmfs_head_seal(const struct gmfs_head *head, const void *image, size_t size,
 		   u64 generation, const struct gmfs_stamp *now)
 {
 	struct gmfs_seal *seals[GMFS_NR_SLOTS];
+	struct gmfs_found ignored;
+	int err;
 
 	if (size > gmfs_slot_size(&head->region) - GMFS_SLOT_IMAGE)
 		return -EFBIG;
 	by_age(head, seals);
 	write_seal(head, seals[0], image, size, generation, now, GMFS_SEALED);
+	/* Damaged ones do not come before this unless KHO had the image. */
+	err = check_seal(head, seals[1], &ignored);
+	if (err && err != -ENOENT)
+		set_state(seals[1], STATE_NONE);
 	return 0;
 }
 

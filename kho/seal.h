@@ -29,8 +29,8 @@ struct gmfs_stamp {
  * @generation: the highest of those that make sense, or 0
  * @image: of the newest sealed slot
  * @size: bytes at @image
- * @stamp: when @dated, of the newest slot
- * @dated: a slot has a seal that makes sense
+ * @stamp: of the newest slot, or of the one that is wrong
+ * @dated: the slot that @stamp is of is whole
  * @why: if there is something and it is no sealed image: what is wrong
  */
 struct gmfs_found {

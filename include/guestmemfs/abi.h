@@ -118,10 +118,10 @@
  * Whoever writes a slot makes @state 0, writes the image, writes the rest of the
  * seal, and makes @state GMFS_SEALED: so what is sealed is whole. Before
  * anything changes that a sealed image tells, every sealed slot becomes
- * GMFS_OPEN; if no slot has a seal, slot 0 gets one with @generation 0 and no
- * image. The image is that of the sealed slot with the highest generation. Slots
- * of which some are open and none is sealed are what a crash leaves: there were
- * files, and nobody knows any more which blocks they have.
+ * GMFS_OPEN; if slot 0 has no seal, it gets one with @generation 0 and no image.
+ * The slot that counts is the one with the highest generation. If it is open, a
+ * crash left it: there were files, and nobody knows any more which blocks they
+ * have. A head whose slot 0 has not even the magic number has nothing.
  *
  * An image is only believed in the boot that wrote it (@boot_id), or in a kernel
  * that kexec started and whose time-stamp counter has gone on (@tsc): a machine
@@ -138,8 +138,8 @@
 /**
  * struct gmfs_seal - what a slot of the head begins with; big-endian
  * @magic: GMFS_SEAL_MAGIC
- * @version: GMFS_SEAL_VERSION; another one may have another layout from
- *	@generation on
+ * @version: GMFS_SEAL_VERSION; another one may have another layout, but for
+ *	@magic, @version, @state and @boot_id
  * @state: GMFS_SEALED or GMFS_OPEN; anything else, and the slot has no seal
  * @generation: one more than that of the image before
  * @base: physical address of the region, bytes

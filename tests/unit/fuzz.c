@@ -217,9 +217,9 @@ static u32 price(int kind)
 {
 	switch (kind) {
 	case LONG_TARGETS:
-		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME + GMFS_MAX_TARGET + 1;
+		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME + GMFS_MAX_TARGET - 2;
 	case MANY_ATTRIBUTES:
-		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME + GMFS_MAX_XATTRS;
+		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME + GMFS_MAX_XATTRS - 3;
 	case MANY_LINKS:
 		return GMFS_IMAGE_NAME;
 	default:
@@ -242,7 +242,7 @@ static size_t full_write(const struct full *f, u32 nr, void *buf, size_t max)
 		file.mode = S_IFLNK | 0777;
 	if (f->kind == MANY_ATTRIBUTES) {
 		file.xattrs = xattrs;
-		file.xattrs_size = sizeof(xattrs);
+		file.xattrs_size = sizeof(xattrs) - 3;	/* the most padding */
 	}
 	gmfs_image_begin(&w, buf, max, &region, 1ULL << 62);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
@@ -265,7 +265,7 @@ static size_t full_write(const struct full *f, u32 nr, void *buf, size_t max)
 		prop = gmfs_fdt_open_prop(&w, S_ISLNK(file.mode) ? GMFS_PROP_TARGET :
 							       GMFS_PROP_EXTENTS);
 		if (S_ISLNK(file.mode))
-			gmfs_fdt_append(&w, X4095, GMFS_MAX_TARGET + 1);
+			gmfs_fdt_append(&w, X4095 + 3, GMFS_MAX_TARGET - 2);
 		/* The last file has what blocks are left, each by itself. */
 		else
 			for (; block < f->blocks; block++) {

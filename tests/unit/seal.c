@@ -302,6 +302,34 @@ static void is_at(const void *arg)
 	free(h.map);
 }
 
+/* A wipe may not know where slot 1 is. */
+static void no_slot_0(const void *arg)
+{
+	struct gmfs_head h = new_head();
+
+	leave(&h, "one", 1);
+	leave(&h, "two", 2);
+	memset(h.map, 0, sizeof(struct gmfs_seal));
+	expect_none(&h, -ENOENT, "");
+	leave(&h, "three", 3);
+	expect_image(&h, "three", 3);
+	free(h.map);
+}
+
+static void heals(const void *arg)
+{
+	struct gmfs_head h = new_head();
+
+	leave(&h, "one", 1);
+	leave(&h, "two", 2);
+	seal_of(&h, 0)->crc ^= 1;
+	seal_of(&h, 1)->crc ^= 1;
+	expect_none(&h, -EBADMSG, "damaged");
+	leave(&h, "three", 3);
+	expect_image(&h, "three", 3);
+	free(h.map);
+}
+
 static void later_version(const void *arg)
 {
 	struct gmfs_head h = new_head();
@@ -327,9 +355,14 @@ static void belief(const void *arg)
 	leave(&h, "one", 1);
 	expect_eq(gmfs_head_find(&h, &f), 0);
 	expect_eq(gmfs_head_is_believed(&f, &b->now, b->kexec), b->believed);
+	h.region.size *= 2;
+	expect_eq(gmfs_head_find(&h, &f), -ENXIO);
+	expect_eq(gmfs_head_is_believed(&f, &b->now, b->kexec), b->believed);
+	/* Of a damaged one only the boot is believed, as it cannot be by chance. */
 	seal_of(&h, 0)->crc ^= 1;
 	expect_eq(gmfs_head_find(&h, &f), -EBADMSG);
-	expect_eq(gmfs_head_is_believed(&f, &b->now, b->kexec), b->kexec);
+	expect_eq(gmfs_head_is_believed(&f, &b->now, b->kexec),
+		  b->kexec || b->believed);
 	free(h.map);
 }
 
@@ -349,6 +382,8 @@ void seal_tests(void)
 	unit_run("seal", "an image too large", too_large, NULL);
 	unit_run("seal", "any bit flipped", flipped, NULL);
 	unit_run("seal", "the head of a region that was moved", is_at, NULL);
+	unit_run("seal", "without slot 0 there is nothing", no_slot_0, NULL);
+	unit_run("seal", "a new seal beside damaged ones", heals, NULL);
 	unit_run("seal", "a later version", later_version, NULL);
 	run_table("seal cut", cut, cuts);
 	run_table("seal of another region", other, others);

@@ -66,6 +66,8 @@ load() {
 		[[ $(cat "$k/release") != "$(uname -r)" ]] ||
 			{ insmod "$k/guestmemfs.ko" "$@"; return; }
 	done
+	echo "there is no module for $(uname -r)"
+	return 1
 }
 
 mount_g() {

@@ -22,10 +22,11 @@ poke_head() {
 	rmmod guestmemfs_peek
 }
 
-# refuses TEXT PATTERN: no mount, one line that says why, the same in sysfs.
+# refuses TEXT PATTERN [PARAMETER]: no mount, one line that says why, the same in
+# sysfs.
 refuses() {
 	new_log >/dev/null
-	check "$1: load" load
+	check "$1: load" load "${@:3}"
 	refused "$1: no mount" "$2" mount_says
 	same "$1: one line in the log" 1 "$(new_log | grep -c 'image is refused')"
 	same "$1: state" quarantined "$(cat $status/state)"
@@ -106,7 +107,7 @@ stage5() {
 	rm $mnt/new
 	files 10
 	remember
-	check "without active, into another kernel" true
+	# Without active, into another kernel.
 	next_kernel debian-6.12
 }
 
@@ -185,15 +186,15 @@ stage15() {
 	if [[ $(cat $status/carriers) = *kho* ]]; then
 		refused "moved up: no mount" "another region" mount_says
 	fi
-	mount_g -o discard
+	check "discard" mount_g -o discard
 	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	files 40
 	remember
-	next_region 1024M
+	next_region 1024M@5056M
 }
 
 stage16() {
-	refuses "moved down again: there is an older head, and a younger one" "another region"
+	refuses "moved down: its head is in the midst of this one" "another region"
 	next_region 1024M@5G
 }
 
@@ -220,7 +221,7 @@ stage17() {
 		poke_head $((slot * 1048576 + 4096 + 100)) 1
 	done
 	refuses "a damaged image" "checksum is wrong"
-	mount_g -o discard
+	check "discard a damaged image" mount_g -o discard
 	files
 	remember
 	check "active, and then the machine is reset" bash -c "echo 1 >$active"
@@ -235,8 +236,17 @@ stage18() {
 	new_log >/dev/null
 	check "after a reset: load" load
 	logs "it says that it forgets" "before the machine was reset"
-	mount_g
+	check "mount" mount_g
 	same "nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	# What this boot sealed is not forgotten, nor given up for another region=.
+	files
+	remember
+	umount $mnt
+	rmmod guestmemfs
+	refuses "another region=" "another region" region=1024M@4992M
+	rmmod guestmemfs
+	arrive "the right one"
+	rm -r ${mnt:?}/*
 	umount $mnt
 	rmmod guestmemfs
 	# Not later, either.
@@ -246,6 +256,6 @@ stage18() {
 stage19() {
 	start
 	same "nor after a kexec" 0 "$(find $mnt -mindepth 1 | wc -l)"
-	truncate -s 1G $mnt/all || truncate -s 1000M $mnt/all
+	check "all of it" truncate -s 1G $mnt/all
 	check "and no old contents" /job/tests/gmem zero $mnt/all
 }
