@@ -5,8 +5,8 @@ VERSION := 0.1.0
 KDIR ?= /lib/modules/$(shell uname -r)/build
 LAB := scripts/lab
 
-.PHONY: all demo demo-template check fuzz unit kunit vmtest bench lint shell tool \
-	install deb clean help
+.PHONY: all demo demo-template check fuzz unit kunit vmtest debtest bench lint shell \
+	tool install deb clean help
 
 all:
 	@test -e $(KDIR)/Makefile || { \
@@ -28,7 +28,7 @@ tool:
 	@$(MAKE) -s -C scripts/tool O='$(tool_dir)'
 	@echo '$(tool_dir)/guestmemfs'
 
-demo demo-template shell unit kunit vmtest lint bench:
+demo demo-template shell unit kunit vmtest debtest lint bench:
 	@$(LAB) $@
 
 check:
@@ -50,12 +50,13 @@ help:
 	@echo "make deb       the Debian package guestmemfs-dkms, into O=<dir> or the cache"
 	@echo "make demo      a live update of a KVM guest (DEMO_MEM, DEMO_REGION)"
 	@echo "make demo-template  one template VM and its clones"
-	@echo "make check     lint, unit, kunit and vmtest; ends in N passed, N failed"
+	@echo "make check     lint, unit, tool, kunit and vmtest; ends in N passed, N failed"
 	@echo "make lint      checkpatch, sparse, W=1, kernel-doc, shellcheck"
 	@echo "make unit      the pure code in userspace, under ASan and UBSan"
 	@echo "make fuzz      10 million mutated images (FUZZ, SEED)"
 	@echo "make kunit     guestmemfs_kunit.ko on the kho kernel"
 	@echo "make vmtest    tests/vm on K=kho,debian-6.12,debian-7, or K=debug; T=tests JOBS=n"
+	@echo "make debtest   the package in a clean Debian, its modules in a live update"
 	@echo "make bench     ratios against hugetlbfs and tmpfs, in one run"
 	@echo "make shell     boot K=kho to a prompt, module and tests in /job"
 	@echo "make clean     remove what a build leaves here"
