@@ -50,12 +50,19 @@ static int open_head(void)
 	if (gmfs.clean) {
 		err = gmfs_slots_open();
 		if (!err)
+			/* Pairs with maybe_open_head(): it is open, then it is said. */
 			smp_store_release(&gmfs.clean, false);
 	}
 	mutex_unlock(&open_lock);
 	if (err)
 		up_read(&gmfs.change);
 	return err;
+}
+
+static int maybe_open_head(void)
+{
+	/* Whoever finds it open may change the tree: see open_head(). */
+	return smp_load_acquire(&gmfs.clean) ? open_head() : 0;
 }
 
 /**
@@ -72,7 +79,7 @@ int gmfs_change_begin(void)
 	if (err)
 		return err;
 	if (!gmfs.frozen)
-		return smp_load_acquire(&gmfs.clean) ? open_head() : 0;
+		return maybe_open_head();
 	up_read(&gmfs.change);
 	return -EBUSY;
 }
@@ -93,7 +100,7 @@ int gmfs_change_begin_wait(void)
 		if (err)
 			return err;
 		if (!gmfs.frozen)
-			return smp_load_acquire(&gmfs.clean) ? open_head() : 0;
+			return maybe_open_head();
 		up_read(&gmfs.change);
 		err = wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
 		if (err)

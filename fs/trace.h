@@ -6,6 +6,7 @@
 #if !defined(_GMFS_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define _GMFS_TRACE_H
 
+#include <linux/mm_types.h>
 #include <linux/tracepoint.h>
 
 /* The switch was used; comes last, so that its time is when guests may go on. */
@@ -58,7 +59,7 @@ TRACE_EVENT(gmfs_restore,
 
 /* A shared mapping's fault was answered: VM_FAULT_NOPAGE if it maps 2^order pages. */
 TRACE_EVENT(gmfs_fault,
-	TP_PROTO(u64 ino, pgoff_t pgoff, unsigned int order, unsigned int result),
+	TP_PROTO(u64 ino, pgoff_t pgoff, unsigned int order, vm_fault_t result),
 	TP_ARGS(ino, pgoff, order, result),
 	TP_STRUCT__entry(
 		__field(u64, ino)
@@ -70,7 +71,7 @@ TRACE_EVENT(gmfs_fault,
 		__entry->ino = ino;
 		__entry->pgoff = pgoff;
 		__entry->order = order;
-		__entry->result = result;
+		__entry->result = (__force unsigned int)result;
 	),
 	TP_printk("ino=%llu pgoff=0x%lx order=%u result=0x%x", __entry->ino,
 		  __entry->pgoff, __entry->order, __entry->result)

@@ -44,6 +44,7 @@ void gmfs_seal_store(void *to, const void *from, size_t len)
 		WRITE_ONCE(*(u32 *)to, *(const u32 *)from);
 	else
 		memcpy(to, from, len);
+	/* Nothing to pair with: the reader is the kernel after a crash. */
 	wmb();
 }
 

@@ -84,8 +84,8 @@
  * An image of more inodes, of a longer name or target, of more attributes, or
  * larger as a whole is refused, and so is a larger region.
  */
-#define GMFS_MAX_IMAGE			(1U << 30)	/* bytes */
-#define GMFS_MAX_BLOCKS			(1U << 25)	/* of a region: 64 TiB */
+#define GMFS_MAX_IMAGE			0x40000000U	/* bytes: 1 GiB */
+#define GMFS_MAX_BLOCKS			0x2000000U	/* of a region: 64 TiB */
 #define GMFS_MAX_INODES			65536
 #define GMFS_MAX_NAME			255
 #define GMFS_MAX_TARGET			4095
