@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Contents, offsets, EOF, zeroing, and how files are mapped.
-# lab: memory=6G append=guestmemfs=2G,memmap=2G$4G
+# lab: memory=7G append=guestmemfs=3G,memmap=3G$4G
 
 gmem() { /job/tests/gmem "$@"; }
 

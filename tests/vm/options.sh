@@ -19,6 +19,11 @@ wrong() {
 	refused "$1" "$2" bash -c "mount -t guestmemfs -o $3 none $mnt 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
 }
 
+# Physical address of a file's first block.
+where() {
+	io -r -c "fiemap -v" "$1" | awk 'NR == 3 { split($3, p, "."); print p[1] * 512 }'
+}
+
 stage1() {
 	check "load" load
 	mkdir -p $mnt /mnt/2
@@ -71,7 +76,7 @@ stage1() {
 	mount -o remount,rw $mnt
 
 	mount -o remount,huge=pud $mnt
-	physical=$(io -r -c "fiemap -v" $mnt/big | awk 'NR == 3 { split($3, p, "."); print p[1] * 512 }')
+	physical=$(where $mnt/big)
 	gmem fill $mnt/big 99
 	umount $mnt
 	check "mount with fewer inodes than there are" mount_g -o nr_inodes=2
@@ -84,7 +89,8 @@ stage1() {
 	mount -o remount,scrub,nr_inodes=10 $mnt
 	truncate -s 128M $mnt/big
 	gmem fill $mnt/big 99
-	same "the same block again" "$(gmem word 99)" "$(peek)"
+	physical=$(where $mnt/big)
+	same "once more" "$(gmem word 99)" "$(peek)"
 	rm $mnt/big
 	same "with scrub the last close zeroes it" 0000000000000000 "$(peek)"
 }
