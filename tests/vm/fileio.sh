@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # read() and write(), which need an option, and copies, which do not.
-# lab: memory=6G seconds=500
+# lab: memory=6G seconds=900
 
 gmem() { /job/tests/gmem "$@"; }
 

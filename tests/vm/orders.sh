@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The orders in which things happen to a host. After each, everything that the
 # tree tells, its extents and its contents are what they were, or it says why not.
-# lab: memory=4G kernels=kho,debian-6.12,debian-7 with=debian-6.12 seconds=900
+# lab: memory=4G kernels=kho,debian-6.12,debian-7 with=debian-6.12 seconds=1500
 # lab: reboot=yes
 
 active=/sys/fs/guestmemfs/active

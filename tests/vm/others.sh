@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Programs that others wrote: the kernel's selftests, stress-ng and fio.
-# lab: memory=4G seconds=400
+# lab: memory=4G seconds=700
 
 # ksft TEXT FAILS COMMAND...: a selftest passes, but for the tests named in FAILS.
 ksft() {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Running out of blocks, giving them back, and what the module costs.
-# lab: memory=4G
+# lab: memory=4G seconds=500
 
 # Blocks that files can have: of the 1152 MiB one block is the head.
 all=575
