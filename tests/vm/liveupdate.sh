@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # A KVM guest lives through a kexec.
-# lab: memory=4G kernels=kho,debian-6.12,debian-7 seconds=300
+# lab: memory=4G kernels=kho,debian-6.12,debian-7 seconds=600
 
 . /job/guest.sh
 
