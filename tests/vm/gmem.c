@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/falloc.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/userfaultfd.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -763,6 +765,57 @@ static int cmd_churn(char **a)
 	return bad;
 }
 
+/* Extents in bytes; those that touch are one, unwritten or not. */
+static void print_runs(const char *path, int fd)
+{
+	struct { struct fiemap map; struct fiemap_extent e[64]; } m;
+	uint64_t from = 0, start = 0, len = 0, physical = 0;
+	struct fiemap_extent *e = NULL;
+	unsigned int i;
+
+	printf("%s:", path);
+	do {
+		memset(&m, 0, sizeof(m));
+		m.map.fm_start = from;
+		m.map.fm_length = ~0ULL - from;
+		m.map.fm_extent_count = 64;
+		if (ioctl(fd, FS_IOC_FIEMAP, &m))
+			die("FIEMAP");
+		for (i = 0; i < m.map.fm_mapped_extents; i++) {
+			e = &m.e[i];
+			from = e->fe_logical + e->fe_length;
+			if (len && e->fe_logical == start + len &&
+			    e->fe_physical == physical + len) {
+				len += e->fe_length;
+				continue;
+			}
+			if (len)
+				printf(" %lu+%lu@%lu", start, len, physical);
+			start = e->fe_logical;
+			len = e->fe_length;
+			physical = e->fe_physical;
+		}
+	} while (i && !(e->fe_flags & FIEMAP_EXTENT_LAST));
+	printf(" %lu+%lu@%lu\n", start, len, physical);
+}
+
+/* runs, of the files that standard input names, each ended by NUL. */
+static int cmd_runs(char **a)
+{
+	char *path = NULL;
+	size_t size = 0;
+	int fd;
+
+	while (getdelim(&path, &size, 0, stdin) > 0) {
+		fd = open(path, O_RDONLY);
+		if (fd < 0)
+			die(path);
+		print_runs(path, fd);
+		close(fd);
+	}
+	return 0;
+}
+
 /* churn_for DIR SECONDS: change names until then. */
 static int cmd_churn_for(char **a)
 {
@@ -931,7 +984,7 @@ static const struct {
 	{ "range", 4, cmd_range },	{ "sparse-sum", 1, cmd_sparse_sum },
 	{ "tmpfile", 2, cmd_tmpfile },
 	{ "pageless", 1, cmd_pageless }, { "churn", 2, cmd_churn },
-	{ "churn_for", 2, cmd_churn_for },
+	{ "churn_for", 2, cmd_churn_for },	{ "runs", 0, cmd_runs },
 };
 
 int main(int argc, char **argv)

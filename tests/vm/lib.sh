@@ -128,23 +128,12 @@ next_stage() {
 	report "not ok" "kexec -e"
 }
 
-# A file's extents in sectors, unwritten ones not told from others.
-runs() {
-	xfs_io -r -c fiemap "$1" | tr -s -c '0-9\n' ' ' | awk '
-		NF == 5 && $2 == end + 1 && $4 == phys + 1 { end = $3; phys = $5; next }
-		NF == 5 { if (n++) printf "%d %d, ", end, phys
-			printf "%d %d - ", $2, $4; end = $3; phys = $5 }
-		END { if (n) printf "%d %d", end, phys }'
-}
-
 # Everything a tree tells, in a form that diff can compare.
 describe() {
 	(cd "$1" && find . -exec stat -c '%n|%i|%f|%h|%u|%g|%s|%b|%t,%T|%.9X|%.9Y|%.9Z|%.9W' {} + |
 		sort)
 	(cd "$1" && find . -type l -printf '%p -> %l\n' | sort)
-	(cd "$1" && find . -type f -print0 | sort -z | while IFS= read -r -d '' f; do
-		echo "$f: $(runs "$f")"
-	done)
+	(cd "$1" && find . -type f -print0 | sort -z | /job/tests/gmem runs)
 	stat -f -c 'free %f of %b' "$1"
 	echo "inodes $(($(stat -f -c '%c - %d' "$1")))"
 }

@@ -5,7 +5,7 @@
 # restoring take does not depend on size. KASAN makes 128 MiB of shadow for each
 # GiB that claiming maps, so there the files are of 32 MiB.
 # lab: memory=1008G append=guestmemfs=1001G,memmap=1001G$4G kernels=kho seconds=700
-# lab-debug: memory=40G append=guestmemfs=33G,memmap=33G$4G
+# lab-debug: memory=88G append=guestmemfs=81G,memmap=81G$4G
 
 large=1G
 [[ $kernel != debug ]] || large=32M
@@ -55,7 +55,7 @@ stage3() {
 
 	# An image beyond what the page allocator gives in one piece.
 	long=$(printf 'n%.0s' $(seq 230))
-	(cd $mnt && seq -f "$long-%g" 14000 | xargs touch)
+	(cd $mnt && seq -f "$long-%g" 12000 | xargs touch)
 	truncate -s 8M $mnt/ram
 	/job/tests/gmem fill $mnt/ram 4
 	/job/tests/gmem sum $mnt/ram >/job/sum
@@ -69,7 +69,7 @@ stage3() {
 
 stage4() {
 	start
-	same "14001 files" "$(cat /job/tree)" "$(describe $mnt | md5sum)"
+	same "12001 files" "$(cat /job/tree)" "$(describe $mnt | md5sum)"
 	same "contents" "$(cat /job/sum)" "$(/job/tests/gmem sum $mnt/ram)"
 	find $mnt -mindepth 1 -delete
 	umount $mnt

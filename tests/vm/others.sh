@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Programs that others wrote: the kernel's selftests, stress-ng and fio.
-# lab: memory=4G seconds=700
+# As many inodes as stress-ng makes need a region of some GiB.
+# lab: memory=40G append=guestmemfs=33G,memmap=33G$4G seconds=700
 
 # ksft TEXT FAILS COMMAND...: a selftest passes, but for the tests named in FAILS.
 ksft() {
