@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Programs that others wrote: the kernel's selftests, stress-ng and fio.
-# As many inodes as stress-ng makes need a region of some GiB.
-# lab: memory=40G append=guestmemfs=33G,memmap=33G$4G seconds=700
+# As many inodes as stress-ng makes need a large region.
+# lab: memory=264G append=guestmemfs=257G,memmap=257G$4G seconds=700
+# lab-debug: memory=88G append=guestmemfs=81G,memmap=81G$4G
 
 # ksft TEXT FAILS COMMAND...: a selftest passes, but for the tests named in FAILS.
 ksft() {
