@@ -158,9 +158,9 @@ static const struct file_operations gmfs_file_operations = {
  * @mode: type and permissions
  * @dev: of a device node
  *
- * Context: may sleep.
  * It takes its room in an image whether there is any or not.
  *
+ * Context: may sleep.
  * Return: the inode; -ENOSPC if there are GMFS_MAX_INODES; -ENOMEM.
  */
 struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,

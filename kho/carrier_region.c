@@ -20,7 +20,6 @@
 #include <linux/timex.h>
 
 #include "kho.h"
-#include "seal.h"
 
 /**
  * struct carrier - what is known of the head
