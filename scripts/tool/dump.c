@@ -16,6 +16,7 @@
 
 #include "cmdline.h"
 #include "image.h"
+#include "seal.h"
 #include "tool.h"
 #include "xattrs.h"
 
@@ -272,152 +273,122 @@ static int show_image(const void *buf, size_t size, const struct gmfs_image_regi
 
 /* --- a region's head -------------------------------------------------------- */
 
-/**
- * struct slot - what a slot of a head has
- * @state: GMFS_SEALED, GMFS_OPEN; 0 if there is no seal that can be believed
- * @generation: of the seal
- * @region: of the seal
- * @image: in the slot; NULL if it is not all there
- * @size: bytes at @image
- */
-struct slot {
-	u32 state;
-	u64 generation;
-	struct gmfs_image_region region;
-	const u8 *image;
-	size_t size;
-};
-
-static void show_slot(int nr, const u8 *p, size_t size, struct slot *s)
+/* What kho/seal.c asks of its users. Nothing here writes to a head. */
+u32 gmfs_crc32c(const void *data, size_t len)
 {
-	const struct gmfs_seal *seal = (const void *)p;
-	struct gmfs_seal copy;
-	u64 image;
-
-	*s = (struct slot){ 0 };
-	printf("slot %d: ", nr);
-	if (size < GMFS_SLOT_IMAGE || be64toh(seal->magic) != GMFS_SEAL_MAGIC) {
-		puts(size < GMFS_SLOT_IMAGE ? "not in the file" : "no seal");
-		return;
-	}
-	copy = *seal;
-	copy.state = 0;
-	if (be32toh(seal->version) != GMFS_SEAL_VERSION) {
-		printf("version %u, not %d\n", be32toh(seal->version), GMFS_SEAL_VERSION);
-		return;
-	}
-	if (~crc32c(~0, &copy, offsetof(struct gmfs_seal, crc)) != be32toh(seal->crc)) {
-		puts("CRC of the seal wrong");
-		return;
-	}
-	s->state = be32toh(seal->state);
-	if (s->state != GMFS_SEALED && s->state != GMFS_OPEN) {
-		puts("no seal: it was being written");
-		s->state = 0;
-		return;
-	}
-	s->generation = be64toh(seal->generation);
-	s->region = (struct gmfs_image_region){ be64toh(seal->base), be64toh(seal->size),
-						be64toh(seal->block_size) };
-	image = be64toh(seal->image_size);
-	printf("%s, generation %llu, of region 0x%llx@0x%llx, image of %llu bytes",
-	       s->state == GMFS_SEALED ? "sealed" : "open", s->generation,
-	       s->region.size, s->region.base, image);
-	if (image > size - GMFS_SLOT_IMAGE) {
-		puts(", which is not all there");
-	} else if (image) {
-		s->image = p + GMFS_SLOT_IMAGE;
-		s->size = image;
-		printf(", its CRC %s\n", ~crc32c(~0, s->image, image) ==
-		       be32toh(seal->image_crc) ? "right" : "wrong: a kernel would refuse it");
-	} else {
-		putchar('\n');
-	}
+	return ~crc32c(~0, data, len);
 }
 
-/* @want: the region, or NULL if the seals are to say. */
-static int show_head(const u8 *p, size_t size, u64 slot_size,
-		     const struct gmfs_image_region *want)
+void gmfs_seal_store(void *to, const void *from, size_t len)
 {
-	struct slot slots[GMFS_NR_SLOTS], *s, *best = NULL;
+	memcpy(to, from, len);
+}
+
+static const struct gmfs_seal *slot(const struct gmfs_head *head, int nr)
+{
+	return head->map + nr * gmfs_slot_size(&head->region);
+}
+
+static void show_slot(int nr, const struct gmfs_seal *s)
+{
+	u32 state = be32toh(s->state);
+
+	printf("slot %d: ", nr);
+	if (be64toh(s->magic) != GMFS_SEAL_MAGIC)
+		puts("no seal");
+	else
+		printf("%s, version %u, generation %llu, of region 0x%llx@0x%llx, image of %llu bytes\n",
+		       state == GMFS_SEALED ? "sealed" : state == GMFS_OPEN ? "open" :
+		       "not finished", be32toh(s->version),
+		       (unsigned long long)be64toh(s->generation),
+		       (unsigned long long)be64toh(s->size),
+		       (unsigned long long)be64toh(s->base),
+		       (unsigned long long)be64toh(s->image_size));
+}
+
+static int show_head(const struct gmfs_head *head)
+{
+	size_t room = gmfs_slot_size(&head->region) - GMFS_SLOT_IMAGE;
+	struct gmfs_found found;
+	u64 size;
 	int i;
 
+	for (i = 0; i < GMFS_NR_SLOTS; i++)
+		show_slot(i, slot(head, i));
+	if (!gmfs_head_find(head, &found))
+		return show_image(found.image, found.size, &head->region);
+	if (!found.why[0])
+		puts("A kernel would find no files here.");
+	else
+		printf("A kernel would refuse these files: %s.\n", found.why);
+	/* What there is may still help whoever has to know. */
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
-		s = &slots[i];
-		show_slot(i, p + min_t(u64, size, i * slot_size),
-			  size > i * slot_size ? min_t(u64, size - i * slot_size, slot_size) : 0, s);
-		/* What is sealed goes before what is open, whatever the generations. */
-		if (s->state && (!best || (s->state == best->state ?
-					   s->generation > best->generation :
-					   s->state == GMFS_SEALED)))
-			best = s;
+		size = be64toh(slot(head, i)->image_size);
+		if (be64toh(slot(head, i)->magic) != GMFS_SEAL_MAGIC || !size || size > room)
+			continue;
+		printf("Slot %d has:\n", i);
+		show_image((const u8 *)slot(head, i) + GMFS_SLOT_IMAGE, size, &head->region);
 	}
-	if (!best)
-		return 1;
-	if (best->state == GMFS_OPEN)
-		puts("No slot is sealed: there were files, and a crash lost which blocks they have. This is older:");
-	if (!best->image)
-		return 1;
-	return show_image(best->image, best->size, want ? want : &best->region) ||
-	       best->state == GMFS_OPEN;
-}
-
-static u64 slot_size(u64 region)
-{
-	return GMFS_HEAD_BLOCKS(region / BLOCK_SIZE) * BLOCK_SIZE / GMFS_NR_SLOTS;
+	return 1;
 }
 
 static int dump_region(const char *text)
 {
-	struct gmfs_image_region r = { .block_size = BLOCK_SIZE };
-	const char *path = sys_path("/dev/mem");
-	size_t size;
+	struct gmfs_head head = { .region.block_size = BLOCK_SIZE };
+	struct gmfs_image_region *r = &head.region;
+	const char *path;
 	struct stat st;
-	void *map;
+	size_t size;
 	int fd;
 
-	if (gmfs_parse_region(text, &r.base, &r.size) || !r.size ||
-	    r.base % BLOCK_SIZE || r.size % BLOCK_SIZE || r.base + r.size < r.base)
+	if (gmfs_parse_region(text, &r->base, &r->size) || !r->size ||
+	    r->base % BLOCK_SIZE || r->size % BLOCK_SIZE || r->base + r->size < r->base)
 		die("--region is to be SIZE@ADDR, multiples of 2M, not '%s'", text);
 	if (!access(sys_path(SYSFS), F_OK))
 		die("the module has the region: try without --region");
-	size = GMFS_NR_SLOTS * slot_size(r.size);
+	size = GMFS_NR_SLOTS * gmfs_slot_size(r);
 	path = sys_path("/dev/mem");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		die("cannot open %s: %s", path, strerror(errno));
 	/* Tests have a file there. */
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (u64)st.st_size < r.base + size)
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (u64)st.st_size < r->base + size)
 		die("%s ends before the region's head does", path);
-	map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, r.base);
-	if (map == MAP_FAILED)
+	head.map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, r->base);
+	if (head.map == MAP_FAILED)
 		die("cannot map 0x%llx of %s: %s; memory that the kernel uses cannot be seen there",
-		    r.base, path, strerror(errno));
-	return show_head(map, size, slot_size(r.size), &r);
+		    r->base, path, strerror(errno));
+	return show_head(&head);
 }
 
-static bool has_seal(const u8 *p, size_t size, size_t at)
+static int show_file(const char *path, void *p, size_t size)
 {
-	return size > at && size - at >= sizeof(struct gmfs_seal) &&
-	       get_unaligned_be64(p + at) == GMFS_SEAL_MAGIC;
+	const struct gmfs_seal *s = p;
+	struct gmfs_head head = { .map = p };
+
+	if (size < sizeof(*s) || be64toh(s->magic) != GMFS_SEAL_MAGIC)
+		return show_image(p, size, NULL);
+	head.region = (struct gmfs_image_region){ be64toh(s->base), be64toh(s->size), BLOCK_SIZE };
+	if (head.region.size / BLOCK_SIZE > GMFS_MAX_BLOCKS ||
+	    size < GMFS_NR_SLOTS * gmfs_slot_size(&head.region)) {
+		show_slot(0, s);
+		printf("%s ends before the head of that region does.\n", path);
+		return 1;
+	}
+	return show_head(&head);
 }
 
 static int dump_file(const char *path)
 {
-	const struct gmfs_seal *seal;
-	size_t size, half;
-	u8 *p = read_file(path, &size);
+	size_t size;
+	void *p = read_file(path, &size);
+	int err;
 
 	if (!p)
 		die("cannot read %s: %s", path, strerror(errno));
-	half = size / 2 / 4096 * 4096;
-	if (!has_seal(p, size, 0) && !has_seal(p, size, half))
-		return show_image(p, size, NULL);
-	seal = (const void *)p;
-	/* Where the second slot is says the first one, or the middle of the file. */
-	if ((!half || !has_seal(p, size, half)) && be64toh(seal->size) >> 60 == 0)
-		half = slot_size(be64toh(seal->size));
-	return show_head(p, size, half, NULL);
+	err = show_file(path, p, size);
+	free(p);
+	return err;
 }
 
 /* A subtree that says where the image is, or that it was taken. */

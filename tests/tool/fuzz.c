@@ -59,6 +59,9 @@ int main(int argc, char **argv)
 			size = rnd(size);
 		if (write(to, buf, size) != size)
 			return 1;
+		/* A head has its second slot there; without that it is not looked at. */
+		if (!rnd(16) && ftruncate(to, 2 << 20))
+			return 1;
 		close(from);
 		close(to);
 		optind = 0;

@@ -28,4 +28,10 @@ static inline void put_unaligned_be32(u32 v, void *p)
 	memcpy(p, &v, sizeof(v));
 }
 
+static inline void put_unaligned_be64(u64 v, void *p)
+{
+	v = htobe64(v);
+	memcpy(p, &v, sizeof(v));
+}
+
 #endif
