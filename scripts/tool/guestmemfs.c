@@ -432,7 +432,9 @@ static bool unload(void)
 /*
  * Loading takes seconds: it reads kernel and initrd and checks signatures. From
  * active on guests may have to wait. So load, then freeze, then jump. Kexec
- * Handover takes what is published after loading as well.
+ * Handover takes what is published after loading as well. systemd still has to
+ * stop the guests, which may want blocks while they are saved: for it freezing
+ * is only tried, and guestmemfs-publish.service does it when they are gone.
  */
 static int cmd_kexec(int argc, char **argv)
 {
@@ -470,9 +472,14 @@ static int cmd_kexec(int argc, char **argv)
 		die("publishing failed: %s; the kernel log says more; %s",
 		    strerror(err), unload() ? "the kernel was unloaded again" :
 		    "and the kernel could not be unloaded: kexec -u");
+	if (systemd && !was_active && set_active('0'))
+		die("cannot thaw the files: kexec -u; echo 0 > " SYSFS "/active");
 	if (n.no_jump) {
-		printf("Loaded and frozen. To jump: %s. To go back: kexec -u; echo 0 > %s/active\n",
-		       systemd ? "systemctl kexec" : "kexec -e", SYSFS);
+		if (systemd && !was_active)
+			puts("Loaded; publishing works. To jump: systemctl kexec. To go back: kexec -u");
+		else
+			printf("Loaded and frozen. To jump: %s. To go back: kexec -u; echo 0 > %s/active\n",
+			       systemd ? "systemctl kexec" : "kexec -e", SYSFS);
 		return 0;
 	}
 	/* systemd stops the services first; its last step is the same jump. */
@@ -513,7 +520,8 @@ static const struct command {
 	{ "kexec", cmd_kexec,
 	  "KERNEL [--initrd FILE] [--cmdline STRING | --reuse-cmdline]\n"
 	  "                        [--append STRING] [--no-jump]",
-	  "Check, load KERNEL, freeze the files and jump.\n"
+	  "Check, load KERNEL, freeze the files and jump. systemd freezes them by itself,\n"
+	  "when it has stopped the guests; then it is only tried before.\n"
 	  "  --initrd FILE     its initrd\n"
 	  "  --cmdline STRING  its command line\n"
 	  "  --reuse-cmdline   this kernel's, as without --cmdline\n"
