@@ -5,7 +5,7 @@
  * A file's size decides its blocks: truncate allocates all that a larger size
  * adds, or fails and changes nothing, so that a guest whose file has no holes
  * never meets SIGBUS for lack of memory. fallocate() does the same for a range,
- * zeroes it on the CPUs that the task may use, and punches holes; a hole gets a
+ * zeroes it on as many CPUs as the task may use, and punches holes; a hole gets a
  * block when it is touched.
  *
  * Holes are whole blocks. What a punched range has of a block is zeroed.

@@ -105,7 +105,7 @@ guest_is_healthy() {
 
 # guest_pages SIZE: how many of its pages KVM maps with that size (4k, 2m, 1g).
 guest_pages() {
-	cat /sys/kernel/debug/kvm/*-*/pages_"$1" 2>/dev/null | head -n 1
+	cat /sys/kernel/debug/kvm/"$(cat $guest_dir/pid)"-*/pages_"$1" 2>/dev/null
 }
 
 # guest_mark TEXT: have the guest write 4 MiB that depend on TEXT, and wait until

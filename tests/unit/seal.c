@@ -284,6 +284,7 @@ static const struct other others[] = {
 	  "another region: 0x4000000 bytes at 0x100000000 in blocks of 0x200000" },
 	{ "larger", { 4ULL << 30, 128 << 20, 2 << 20 }, -ENXIO, "another region" },
 	{ "moved", { 5ULL << 30, 64 << 20, 2 << 20 }, -ENXIO, "another region" },
+	{ "blocks of 1 MiB", { 4ULL << 30, 64 << 20, 1 << 20 }, -ENXIO, "another region" },
 };
 
 static void is_at(const void *arg)

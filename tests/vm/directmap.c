@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * directmap ADDRESS: how many bytes of the kernel's page tables lead to the GiB
- * of physical memory at ADDRESS, by the kernel's own dump of them. The dump has
+ * directmap ADDRESS BYTES: how many of these bytes of physical memory the kernel's
+ * page tables lead to, by the kernel's own dump of them. The dump has
  * no physical addresses, so the direct map's base comes from where the dump
  * says that section begins: physical address p is mapped at base + p.
  */
@@ -13,14 +13,15 @@
 int main(int argc, char **argv)
 {
 	const char *path = "/sys/kernel/debug/page_tables/kernel";
-	uint64_t base = 0, target, from, to, found = 0, page_offset = 0;
+	uint64_t base = 0, target, size, from, to, found = 0, page_offset = 0;
 	char line[512], *p;
 	int inside = 0;
 	FILE *f;
 
-	if (argc != 2)
+	if (argc != 3)
 		return 2;
 	target = strtoull(argv[1], NULL, 0);
+	size = strtoull(argv[2], NULL, 0);
 	f = fopen(path, "r");
 	if (!f) {
 		perror(path);
@@ -49,8 +50,8 @@ int main(int argc, char **argv)
 		to -= page_offset;
 		if (from < target)
 			from = target;
-		if (to > target + (1 << 30))
-			to = target + (1 << 30);
+		if (to > target + size)
+			to = target + size;
 		if (from < to)
 			found += to - from;
 	}

@@ -67,8 +67,8 @@ with() {
 	rm -f $mnt/?*
 	mkdir -p /mnt/t
 	mount -t tmpfs -o size=100M none /mnt/t
-	n=10000
-	[[ $kernel != kho ]] || n=100000
+	n=100000
+	[[ $kernel != debug ]] || n=10000
 	check "$n random operations as on tmpfs" /job/tests/twin $mnt/f /mnt/t/f $n 20261122
 	check "fio with verification" fio --name=v --filename=$mnt/fio --size=64M --bs=64k \
 		--rw=randwrite --ioengine=psync --verify=crc32c --output=/tmp/fio

@@ -31,6 +31,11 @@ stage1() {
 	ln -s ../one/two $mnt/vms/sym
 	mkfifo $mnt/fifo
 	mknod $mnt/null c 1 3
+	setfattr -n user.of -v 'an attribute' $mnt/vms/ram1
+	setfattr -n trusted.of -v root $mnt/vms
+	touch $mnt/vms/immutable $mnt/vms/log
+	chattr +i $mnt/vms/immutable
+	chattr +a $mnt/vms/log
 	chmod 2751 $mnt/vms/one
 	chmod 4640 $mnt/vms/ram3
 	chown 1000:2000 $mnt/vms/ram3
@@ -41,8 +46,11 @@ stage1() {
 	mv $mnt/vms/one $mnt/late/one
 	truncate -s 4M $mnt/open
 	/job/tests/gmem hold $mnt/open &
+	/job/tests/gmem hold $mnt/vms/ram5 &
+	named=$!
 	sleep 0.3
 	rm $mnt/open
+	kill -STOP $named
 	remember
 	# The file that is open has no name: its blocks are free in the next kernel.
 	sed -i "s/^free [0-9]* /free $(($(stat -f -c %f $mnt) + 2)) /" /job/tree
@@ -57,7 +65,7 @@ stage1() {
 stage2() {
 	new_log >/dev/null
 	check "load" load
-	logs "takes over" "took over [0-9]* inodes"
+	logs "takes over" "took over [0-9]* inodes from $carrier"
 	check "mount" mount_g
 	compare "after a kexec"
 	check "unwritten blocks are zero" /job/tests/gmem zero $mnt/vms/untouched
@@ -98,6 +106,9 @@ stage4() {
 stage5() {
 	start
 	compare "published while not mounted"
+	refused "immutable still" "not permitted" rm -f $mnt/vms/immutable
+	chattr -i $mnt/vms/immutable
+	chattr -a $mnt/vms/log
 	rm -r ${mnt:?}/*
 	umount $mnt
 	check "empty: unload" rmmod guestmemfs

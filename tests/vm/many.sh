@@ -25,8 +25,8 @@ files() {
 
 restored() {
 	local t
-	check "load" load
 	t=$(us)
+	check "load" load
 	check "mount" mount_g
 	t=$(($(us) - t))
 	same "1000 files of $1" "$(cat /job/tree)" "$(describe $mnt)"
@@ -68,7 +68,9 @@ stage3() {
 }
 
 stage4() {
+	new_log >/dev/null
 	start
+	logs "a large image by KHO" "took over 12002 inodes from KHO"
 	same "12001 files" "$(cat /job/tree)" "$(describe $mnt | md5sum)"
 	same "contents" "$(cat /job/sum)" "$(/job/tests/gmem sum $mnt/ram)"
 	find $mnt -mindepth 1 -delete

@@ -2,11 +2,13 @@
 # shellcheck shell=bash
 # The orders in which things happen to a host. After each, everything that the
 # tree tells, its extents and its contents are what they were, or it says why not.
-# lab: memory=4G kernels=kho,debian-6.12,debian-7 with=debian-6.12 seconds=1500
+# lab: memory=4G kernels=kho,debian-6.12,debian-7 with=debian-6.12,debian-7 seconds=1500
 # lab: reboot=yes
 
 active=/sys/fs/guestmemfs/active
 status=/sys/fs/guestmemfs
+other=debian-6.12
+[[ $kernel != "$other" ]] || other=debian-7
 
 # arrive TEXT: a kernel takes over what was remembered.
 arrive() {
@@ -14,12 +16,29 @@ arrive() {
 	check "$1: mount" mount_g
 	compare "$1"
 	check "$1: a file with holes" /job/tests/gmem peek $mnt/d/untouched 20000000 'in the midst'
+	same "$1: status" \
+		"$(find $mnt -mindepth 1 -printf '%i\n' | sort -u | wc -l) $(stat -f -c '%b %f %S' $mnt)" \
+		"$(cd $status && echo $(cat files blocks blocks_free block_size))"
 }
 
-# poke_head OFFSET WORD: change 32 bits of the head, while nobody has the region.
+# How many slots of the head are sealed.
+sealed() {
+	local slot n=0
+	for slot in 0 1; do
+		insmod /job/guestmemfs_peek.ko at=$((4992 * 1048576 + slot * 1048576 + 8)) || return
+		rmmod guestmemfs_peek
+		! dmesg | tail -n 1 | grep -q 'peek 6c616573' || n=$((n + 1))
+	done
+	echo $n
+}
+
+# poke_head OFFSET WORD: change 32 bits of both slots, while nobody has the region.
 poke_head() {
-	insmod /job/guestmemfs_peek.ko at=$((5120 * 1048576 + $1)) set="$2"
-	rmmod guestmemfs_peek
+	local slot
+	for slot in 0 1; do
+		insmod /job/guestmemfs_peek.ko at=$((5120 * 1048576 + slot * 1048576 + $1)) set="$2"
+		rmmod guestmemfs_peek
+	done
 }
 
 # refuses TEXT PATTERN [PARAMETER]: no mount, one line that says why, the same in
@@ -70,9 +89,11 @@ stage1() {
 	/job/tests/gmem fill $mnt/d/later 7
 	/job/tests/gmem churn_for $mnt 30 &
 	sleep 0.5
+	check "a writer runs" kill -0 $!
 	check "active 1 again, with several mounts and writers running" \
 		bash -c "echo 1 >$active"
 	sleep 0.5
+	check "and still does" kill -0 $!
 	remember
 	next_stage
 }
@@ -83,10 +104,15 @@ stage2() {
 	rmdir $mnt/a[0-9] 2>/dev/null
 	remember
 	umount $mnt
+	mount_g
+	compare "umount and mount"
+	umount $mnt
 	check "rmmod with files" rmmod guestmemfs
 	arrive "insmod again"
 	same "it is not frozen" 0 "$(cat $active)"
+	check "no change yet: an image is sealed" test "$(sealed)" -gt 0
 	touch $mnt/new
+	same "a change: none is" 0 "$(sealed)"
 	remember
 	umount $mnt
 	rmmod guestmemfs
@@ -95,20 +121,22 @@ stage2() {
 
 stage3() {
 	# This kernel never loads the module, nor does the next, which is another.
-	next_kernel debian-6.12
+	next_kernel $other
 }
 
+# KHO may be built in and off.
 stage4() {
-	next_kernel "$kernel"
+	next_kernel "$kernel" "$(sed 's/kho=on//' /proc/cmdline)"
 }
 
 stage5() {
 	arrive "two kernels without the module, one of them another"
+	same "no KHO" region "$(cat $status/carriers)"
 	rm $mnt/new
 	files 10
 	remember
 	# Without active, into another kernel.
-	next_kernel debian-6.12
+	next_kernel $other
 }
 
 stage6() {
@@ -117,7 +145,7 @@ stage6() {
 	files 20
 	remember
 	check "active" bash -c "echo 1 >$active"
-	next_kernel "$kernel"
+	next_kernel "$kernel" "$(cat /proc/cmdline) kho=on"
 }
 
 stage7() {
@@ -141,7 +169,10 @@ stage9() {
 		next_stage
 	fi
 	check "memmap= is back" test -d /sys/module/guestmemfs
-	mount_g || mount_g -o discard
+	if ! mount_g; then
+		check "quarantined, with a reason" grep -q . $status/quarantine
+		check "discard" mount_g -o discard
+	fi
 	rm -rf ${mnt:?}/*
 	files
 	remember
@@ -191,8 +222,10 @@ stage15() {
 	check "moved up: load" load
 	if [[ $(cat $status/carriers) = *kho* ]]; then
 		refused "moved up: no mount" "another region" mount_says
+		check "discard" mount_g -o discard
+	else
+		check "moved up: mount" mount_g
 	fi
-	check "discard" mount_g -o discard
 	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	files 40
 	remember
@@ -208,12 +241,24 @@ stage17() {
 	arrive "where it was last"
 	umount $mnt
 	rmmod guestmemfs
+	poke_head 8 2
+	refuses "tomorrow's head" "of version 2, not 1"
+	rmmod guestmemfs
+	poke_head 8 1
+	arrive "and today's again"
+	umount $mnt
+	rmmod guestmemfs
 	# The word of the seal that says that it is whole, in both slots: as a crash
 	# leaves it.
-	for slot in 0 1; do
-		poke_head $((slot * 1048576 + 12)) $((0x6f70656e))
-	done
+	poke_head 12 $((0x6f70656e))
 	refuses "a crash" "did not leave an image"
+	rmmod guestmemfs
+	poke_head 12 $((0x7365616c))
+	arrive "nothing of it was lost"
+	umount $mnt
+	rmmod guestmemfs
+	poke_head 12 $((0x6f70656e))
+	refuses "a crash, again" "did not leave an image"
 	rmmod guestmemfs
 	refuses "a crash, loaded again" "did not leave an image"
 	check "discard" mount_g -o discard
@@ -223,9 +268,7 @@ stage17() {
 	files
 	umount $mnt
 	rmmod guestmemfs
-	for slot in 0 1; do
-		poke_head $((slot * 1048576 + 4096 + 100)) 1
-	done
+	poke_head 4196 1
 	refuses "a damaged image" "checksum is wrong"
 	check "discard a damaged image" mount_g -o discard
 	files

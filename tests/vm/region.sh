@@ -47,9 +47,9 @@ stage1() {
 	check "no mapping of it stays in the kernel" \
 		sh -c "! grep -E 'phys=0x0*1[0-3][0-9a-f]{7} ' /proc/vmallocinfo"
 	if [[ -e /sys/kernel/debug/page_tables/kernel ]]; then
-		same "no direct map of the region" 0 "$(/job/tests/directmap 0x100000000)"
+		same "no direct map of the region" 0 "$(/job/tests/directmap 0x100000000 0x40000000)"
 		check "where the test would see one" \
-			test "$(/job/tests/directmap 0x140000000)" -gt 0
+			test "$(/job/tests/directmap 0x140000000 0x40000000)" -gt 0
 	fi
 	check "no page descriptors: /proc/kpageflags" \
 		/job/tests/gmem kpage 0x100000000
@@ -59,7 +59,10 @@ stage1() {
 	check "vmsplice, O_DIRECT, userfaultfd" /job/tests/gmem pageless $mnt/a
 	rm $mnt/a
 	umount $mnt
+	refused "nobody else can claim a part of it" "busy" \
+		insmod /job/guestmemfs_peek.ko at=0x120000000 claim=4096
 	rmmod guestmemfs
+	check_kmemleak
 
 	# The same by the kernel's command line needs other boots.
 	echo 2 >/job/stage

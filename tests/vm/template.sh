@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # One template VM, clones of it at once, and one more after a kexec. And two
 # invocations from QEMU's documentation, with only the path and align= ours.
-# lab: memory=4G seconds=700
+# lab: memory=8G append=guestmemfs=3G,memmap=3G$5G seconds=700
 
 . /job/guest.sh
 GUEST_MEM=128M
@@ -27,32 +27,44 @@ settled() {
 	check "it is well" guest_is_healthy
 }
 
+# documented TEXT ARGUMENT...: QEMU with them boots.
+documented() {
+	local text=$1 i
+	shift
+	rm -f /tmp/console
+	check "$text" qemu-system-x86_64 -accel kvm -cpu EPYC -nodefaults -display none \
+		-daemonize -pidfile /tmp/pid -kernel /job/guest-vmlinuz -initrd /job/guest-initrd \
+		-append "console=ttyS0 quiet" -serial file:/tmp/console "$@"
+	for i in $(seq 600); do
+		! grep -aq 'GUEST 1 ' /tmp/console || break
+		sleep 0.2
+	done
+	check "$text: it boots" grep -aq 'GUEST 1 ' /tmp/console
+}
+
 end_qemu() {
 	kill "$(cat /tmp/pid)"
 	while kill -0 "$(cat /tmp/pid)" 2>/dev/null; do sleep 0.1; done
 }
 
-# As in qemu(1) for prealloc=, and in QEMU's page on VM templating.
-documented() {
-	local common=(-accel kvm -cpu EPYC -nodefaults -display none -daemonize
-		-kernel /job/guest-vmlinuz -initrd /job/guest-initrd -append "console=ttyS0")
-
-	truncate -s 128M $mnt/pre
-	check "memory-backend-file with prealloc=on" qemu-system-x86_64 "${common[@]}" \
-		-m 128M -pidfile /tmp/pid -machine q35,memory-backend=mem \
-		-object memory-backend-file,id=mem,size=128M,mem-path=$mnt/pre,share=on,prealloc=on,prealloc-threads=2,align=2M
-	same "all of it is written before the guest runs" "[0..262143]: 0x1" \
-		"$(io -r -c 'fiemap -v' $mnt/pre | awk 'NR == 3 { print $2, $NF }')"
+# What qemu(1) has for prealloc=on, and QEMU's page on VM templating.
+documentation() {
+	documented "memory-backend-file with prealloc=on" \
+		-object memory-backend-file,id=pc.ram,size=512M,mem-path=$mnt,prealloc=on,share=on,align=2M \
+		-machine memory-backend=pc.ram -m 512M
+	ram=$(find "/proc/$(cat /tmp/pid)/fd" -lname "$mnt/*" | head -n 1)
+	same "all of it is written" "[0..1048575]: 0x1" \
+		"$(io -r -c 'fiemap -v' "$ram" | awk 'NR == 3 { print $2, $NF }')"
 	end_qemu
-	check "the templating page: the template" qemu-system-x86_64 "${common[@]}" \
-		-m 128M -pidfile /tmp/pid -machine q35,memory-backend=pc.ram \
-		-object memory-backend-file,id=pc.ram,mem-path=$mnt/pre,size=128M,share=on,readonly=off,align=2M
+	documented "the templating page: the template" -m 2g \
+		-object memory-backend-file,id=pc.ram,mem-path=$mnt/tpl,size=2g,share=on,align=2M \
+		-machine q35,memory-backend=pc.ram
 	end_qemu
-	check "and a VM from it" qemu-system-x86_64 "${common[@]}" \
-		-m 128M -pidfile /tmp/pid -machine q35,memory-backend=pc.ram \
-		-object memory-backend-file,id=pc.ram,mem-path=$mnt/pre,size=128M,share=off,readonly=on,rom=off,align=2M
+	documented "and a VM from it" -m 2g \
+		-object memory-backend-file,id=pc.ram,mem-path=$mnt/tpl,size=2g,readonly=on,rom=off,align=2M \
+		-machine q35,memory-backend=pc.ram
 	end_qemu
-	rm $mnt/pre
+	rm $mnt/tpl
 }
 
 stage1() {
@@ -62,17 +74,21 @@ stage1() {
 	check "it counts" guest_counts_on 1
 	check "save it" guest_save $saved
 	guest_quit
-	chmod 400 $GUEST_RAM
+	chattr +i $GUEST_RAM
 	want=$(sum)
 	for c in A B C; do clone $c; done
 	for c in A B C; do settled $c; done
-	refused "nobody writes to the template meanwhile" "Text file busy" \
+	refused "nobody writes to the template" "not permitted" \
 		/job/tests/gmem fill $GUEST_RAM 1
+	chattr -i $GUEST_RAM
+	refused "meanwhile not even so" "Text file busy" \
+		/job/tests/gmem fill $GUEST_RAM 1
+	chattr +i $GUEST_RAM
 	same "what they wrote differs" 3 \
 		"$(for c in A B C; do guest_use $c; guest_marked $c; done | sort -u | wc -l)"
 	for c in A B C; do guest_use $c; guest_quit; done
 	same "the template is as it was" "$want" "$(sum)"
-	documented
+	documentation
 	echo "$want $(guest_use ""; guest_blob)" >/job/template
 	check "publish" bash -c 'echo 1 >/sys/fs/guestmemfs/active'
 	next_stage

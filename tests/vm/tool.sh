@@ -58,6 +58,8 @@ stage1() {
 }
 
 stage2() {
+	new_log >/dev/null
 	start
+	logs "published after loading" "took over [0-9]* inodes from $carrier"
 	compare "guestmemfs kexec"
 }
