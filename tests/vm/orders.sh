@@ -18,7 +18,7 @@ arrive() {
 	check "$1: a file with holes" /job/tests/gmem peek $mnt/d/untouched 20000000 'in the midst'
 	same "$1: status" \
 		"$(find $mnt -mindepth 1 -printf '%i\n' | sort -u | wc -l) $(stat -f -c '%b %f %S' $mnt)" \
-		"$(cd $status && echo $(cat files blocks blocks_free block_size))"
+		"$(cd $status && paste -d " " files blocks blocks_free block_size)"
 }
 
 # How many slots of the head are sealed.
