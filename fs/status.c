@@ -44,6 +44,12 @@ static u32 largest_free(void)
 	return nr;
 }
 
+/* Without the head. */
+static u32 blocks(void)
+{
+	return gmfs.region.blocks.nr - GMFS_HEAD_BLOCKS(gmfs.region.blocks.nr);
+}
+
 /* Beside the root directory. */
 static u32 files(void)
 {
@@ -59,7 +65,8 @@ SHOW(carriers, "region%s\n", gmfs_kho_is_on() ? " kho" : "");
 SHOW(generation, "%llu\n", gmfs_slots_generation());
 SHOW(image_size, "%zu\n", gmfs.image_size);
 SHOW(files, "%u\n", files());
-SHOW(blocks, "%u\n", gmfs.region.blocks.nr - GMFS_HEAD_BLOCKS(gmfs.region.blocks.nr));
+SHOW(blocks, "%u\n", blocks());
+SHOW(blocks_used, "%u\n", blocks() - READ_ONCE(gmfs.region.blocks.nr_free));
 SHOW(blocks_free, "%u\n", READ_ONCE(gmfs.region.blocks.nr_free));
 SHOW(largest_free, "%u\n", largest_free());
 SHOW(quarantine, "%s\n", gmfs.refused ?: "");
@@ -93,6 +100,7 @@ static struct attribute *attrs[] = {
 	&image_size_attr.attr,
 	&files_attr.attr,
 	&blocks_attr.attr,
+	&blocks_used_attr.attr,
 	&blocks_free_attr.attr,
 	&largest_free_attr.attr,
 	&quarantine_attr.attr,

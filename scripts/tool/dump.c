@@ -79,10 +79,15 @@ static void read_nodes(const struct gmfs_image *img)
 	}
 }
 
-/* A name comes from whoever could write the image: nothing of it reaches a terminal. */
+/*
+ * A name comes from whoever could write the image: nothing of it reaches a terminal,
+ * and no more than a target can have.
+ */
 static void print_name(const char *s)
 {
-	for (; *s; s++) {
+	const char *end = s + GMFS_MAX_TARGET;
+
+	for (; *s && s < end; s++) {
 		if (*s > ' ' && *s < 0x7f && *s != '\\')
 			putchar(*s);
 		else if (*s == ' ')
@@ -204,7 +209,8 @@ static void print_tree(const struct gmfs_image *img, bool good)
 		first = top;
 		if (!dir->parent)
 			putchar('/');
-		print_path(dir, 0);
+		/* Names of an image that is refused may be long: some parents will do. */
+		print_path(dir, good ? 0 : 60);
 		puts(":");
 		name = dir->i.names;
 		for (i = 0; i < dir->i.nr_entries; i++, name += strlen(name) + 1) {
@@ -296,10 +302,12 @@ static void show_slot(int nr, const struct gmfs_seal *s)
 	printf("slot %d: ", nr);
 	if (be64toh(s->magic) != GMFS_SEAL_MAGIC)
 		puts("no seal");
+	else if (be32toh(s->version) != GMFS_SEAL_VERSION)
+		printf("version %u, not %d\n", be32toh(s->version), GMFS_SEAL_VERSION);
 	else
-		printf("%s, version %u, generation %llu, of region 0x%llx@0x%llx, image of %llu bytes\n",
+		printf("%s, generation %llu, of region 0x%llx@0x%llx, image of %llu bytes\n",
 		       state == GMFS_SEALED ? "sealed" : state == GMFS_OPEN ? "open" :
-		       "not finished", be32toh(s->version),
+		       "not finished",
 		       (unsigned long long)be64toh(s->generation),
 		       (unsigned long long)be64toh(s->size),
 		       (unsigned long long)be64toh(s->base),
@@ -324,7 +332,8 @@ static int show_head(const struct gmfs_head *head)
 	/* What there is may still help whoever has to know. */
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
 		size = be64toh(slot(head, i)->image_size);
-		if (be64toh(slot(head, i)->magic) != GMFS_SEAL_MAGIC || !size || size > room)
+		if (be64toh(slot(head, i)->magic) != GMFS_SEAL_MAGIC ||
+		    be32toh(slot(head, i)->version) != GMFS_SEAL_VERSION || !size || size > room)
 			continue;
 		printf("Slot %d has:\n", i);
 		show_image((const u8 *)slot(head, i) + GMFS_SLOT_IMAGE, size, &head->region);
@@ -369,6 +378,10 @@ static int show_file(const char *path, void *p, size_t size)
 	if (size < sizeof(*s) || be64toh(s->magic) != GMFS_SEAL_MAGIC)
 		return show_image(p, size, NULL);
 	head.region = (struct gmfs_image_region){ be64toh(s->base), be64toh(s->size), BLOCK_SIZE };
+	if (be32toh(s->version) != GMFS_SEAL_VERSION) {
+		show_slot(0, s);
+		return 1;
+	}
 	if (head.region.size / BLOCK_SIZE > GMFS_MAX_BLOCKS ||
 	    size < GMFS_NR_SLOTS * gmfs_slot_size(&head.region)) {
 		show_slot(0, s);

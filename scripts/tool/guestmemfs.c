@@ -3,7 +3,7 @@
  * The administrator's tool: where a region can be, what the module says, what is
  * in an image, and a kexec that is checked before it happens.
  *
- * What it accepts is what the kernel accepts: kho/fdt.c, kho/image.c,
+ * What it accepts is what the kernel accepts: kho/fdt.c, kho/image.c, kho/seal.c,
  * kho/xattrs.c and fs/cmdline.c are compiled into it.
  */
 #include <errno.h>
@@ -216,7 +216,8 @@ static int cmd_status(int argc, char **argv)
 		{ "state", "state", 't' }, { "quarantine", "quarantine", 't' },
 		{ "active", "active", 't' }, { "region", "region", 'r' },
 		{ "block_size", "block size", 'b' }, { "files", "files", 't' },
-		{ "blocks", "blocks", 'n' }, { "blocks_free", "free", 'n' },
+		{ "blocks", "blocks", 'n' }, { "blocks_used", "used", 'n' },
+		{ "blocks_free", "free", 'n' },
 		{ "largest_free", "largest free run", 'n' },
 		{ "carriers", "carriers", 't' }, { "generation", "generation", 't' },
 		{ "image_size", "image", 'b' },
@@ -472,8 +473,11 @@ static int cmd_kexec(int argc, char **argv)
 		die("publishing failed: %s; the kernel log says more; %s",
 		    strerror(err), unload() ? "the kernel was unloaded again" :
 		    "and the kernel could not be unloaded: kexec -u");
-	if (systemd && !was_active && set_active('0'))
-		die("cannot thaw the files: kexec -u; echo 0 > " SYSFS "/active");
+	err = systemd && !was_active ? set_active('0') : 0;
+	if (err)
+		die("thawing failed: %s; %s: echo 0 > " SYSFS "/active", strerror(err),
+		    unload() ? "the kernel was unloaded again" :
+		    "and the kernel could not be unloaded: kexec -u");
 	if (n.no_jump) {
 		if (systemd && !was_active)
 			puts("Loaded; publishing works. To jump: systemctl kexec. To go back: kexec -u");

@@ -59,8 +59,11 @@ int main(int argc, char **argv)
 			size = rnd(size);
 		if (write(to, buf, size) != size)
 			return 1;
-		/* A head has its second slot there; without that it is not looked at. */
+		/* A head is as long as this, or not looked at; here is its second slot. */
 		if (!rnd(16) && ftruncate(to, 2 << 20))
+			return 1;
+		if (!rnd(32) && (pwrite(to, buf, size, 1 << 20) != size ||
+				 ftruncate(to, 2 << 20)))
 			return 1;
 		close(from);
 		close(to);

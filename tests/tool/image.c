@@ -4,8 +4,8 @@
  *	good, overlap	an image; one whose files share a block
  *	vmalloc, taken	a Kexec Handover subtree without an image
  *	head S0 G0 S1 G1	a region's head: states (s: sealed, o: open,
- *			-: none, x: sealed, its image damaged, c: its seal) and
- *			generations of two slots
+ *			-: none, x: sealed, its image damaged, c: its seal,
+ *			v: of another version) and generations of two slots
  */
 #include <endian.h>
 #include <guestmemfs/abi.h>
@@ -102,6 +102,8 @@ static void write_slot(u8 *p, char state, u64 generation)
 		.image_crc = htobe32(~crc32c(~0, p + GMFS_SLOT_IMAGE, size)),
 	};
 
+	if (state == 'v')
+		s.version = htobe32(GMFS_SEAL_VERSION + 1);
 	s.crc = htobe32(~crc32c(~0, &s, offsetof(struct gmfs_seal, crc)));
 	s.state = htobe32(state == 'o' ? GMFS_OPEN : GMFS_SEALED);
 	if (state == 'c')

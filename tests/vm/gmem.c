@@ -14,6 +14,7 @@
 #include <linux/userfaultfd.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,25 +107,48 @@ static int print_sum(const unsigned char *p, size_t len)
 	return 0;
 }
 
+static int sum(const char *path, bool shared)
+{
+	int fd = shared ? open_file(path) : open(path, O_RDONLY);
+	size_t len = size_of(fd);
+	void *p = NULL;
+
+	if (len)
+		p = shared ? map(fd, len, 0, 2 * MIB) :
+			mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (p == MAP_FAILED)
+		die("mmap");
+	print_sum(p, len);
+	if (len)
+		munmap(p, len);
+	close(fd);
+	return 0;
+}
+
 /* sum FILE: a checksum of all of it, read through a mapping. */
 static int cmd_sum(char **a)
 {
-	int fd = open_file(a[0]);
-	size_t len = size_of(fd);
-
-	return print_sum(len ? (void *)map(fd, len, 0, 2 * MIB) : NULL, len);
+	return sum(a[0], true);
 }
 
 /* private-sum FILE: the same, by a private mapping of a file opened to read. */
 static int cmd_private_sum(char **a)
 {
-	int fd = open(a[0], O_RDONLY);
-	size_t len = size_of(fd);
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	return sum(a[0], false);
+}
 
-	if (p == MAP_FAILED)
-		die("mmap");
-	return print_sum(p, len);
+/* sums shared|private: of the files that standard input names, each ended by NUL. */
+static int cmd_sums(char **a)
+{
+	bool shared = !strcmp(a[0], "shared");
+	char *path = NULL;
+	size_t size = 0;
+
+	while (getdelim(&path, &size, 0, stdin) > 0) {
+		printf("%s ", path);
+		sum(path, shared);
+	}
+	return 0;
 }
 
 /* cached FILE: how many bytes of it are in the page cache. */
@@ -973,6 +997,7 @@ static const struct {
 	{ "touch", 1, cmd_touch },	{ "halve", 1, cmd_halve },
 	{ "unaligned", 1, cmd_unaligned }, { "spy", 1, cmd_spy },		{ "devmem", 1, cmd_devmem },
 	{ "hold", 1, cmd_hold },	{ "private-sum", 1, cmd_private_sum },
+	{ "sums", 1, cmd_sums },
 	{ "race", 2, cmd_race },		{ "parts", 1, cmd_parts },
 	{ "kpage", 1, cmd_kpage },	{ "kcore", 1, cmd_kcore },
 	{ "word", 1, cmd_word },	{ "anywhere", 2, cmd_anywhere },

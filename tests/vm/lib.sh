@@ -149,9 +149,8 @@ describe() {
 # Contents of every file, by mapping it, which fills holes, and waits for thaw if
 # it must; but for files that must stay untouched, and those of churn.
 sums() {
-	(cd "$1" && find . -type f ! -name 'untouched*' ! -name '[ab][0-9]' -print0 | sort -z | while IFS= read -r -d '' f; do
-		echo "$f $(/job/tests/gmem sum "$f")"
-	done)
+	(cd "$1" && find . -type f -size +0 ! -name 'untouched*' ! -name '[ab][0-9]' -print0 |
+		sort -z | /job/tests/gmem sums shared)
 }
 
 remember() {

@@ -17,8 +17,8 @@ arrive() {
 	compare "$1"
 	check "$1: a file with holes" /job/tests/gmem peek $mnt/d/untouched 20000000 'in the midst'
 	same "$1: status" \
-		"$(find $mnt -mindepth 1 -printf '%i\n' | sort -u | wc -l) $(stat -f -c '%b %f %S' $mnt)" \
-		"$(cd $status && paste -d " " files blocks blocks_free block_size)"
+		"$(find $mnt -mindepth 1 -printf '%i\n' | sort -u | wc -l) $(stat -f -c '%b %f %S' $mnt) $(($(stat -f -c '%b - %f' $mnt)))" \
+		"$(cd $status && paste -d " " files blocks blocks_free block_size blocks_used)"
 }
 
 # How many slots of the head are sealed.

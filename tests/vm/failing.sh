@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# Every slab allocation that an operation does fails once: what fails changes nothing.
+# lab: memory=4G kernels=debug
+
+all() {
+	local op out
+	for op in "$@"; do
+		out=$(/job/tests/failing $mnt "$op" 2>&1)
+		same "$op" 0 $?
+		report info "$(paste -sd';' <<<"$out")"
+		echo "$out" >>/tmp/out
+	done
+}
+
+stage1() {
+	# Allocations that may sleep, too; and no stack for each.
+	check "allocations can fail" sh -c "cd /sys/kernel/debug/failslab &&
+		echo N >ignore-gfp-wait && echo 0 >verbose"
+	start
+	truncate -s 2M $mnt/file
+	/job/tests/gmem fill $mnt/file 1
+	truncate -s 64M $mnt/file
+	fallocate -p -o 2M -l 62M $mnt/file
+	touch $mnt/old
+	all create mkdir symlink link mknod rename tmpfile setxattr truncate fallocate punch fault \
+		freeze thaw
+	check "they do" grep -q 'create: .* [1-9][0-9]* times' /tmp/out
+	sums $mnt >/dev/null	# fills the holes
+	remember
+	umount $mnt
+	mkdir -p /mnt/failing
+	mnt=/tmp all mount
+	mount_g
+	compare "mounts that failed"
+	check "publish" bash -c "echo 1 >/sys/fs/guestmemfs/active"
+	next_stage
+}
+
+stage2() {
+	start
+	compare "after a kexec"
+}
