@@ -175,7 +175,8 @@ static int run(const struct op *op)
 		after = look(".");
 		if (err) {
 			failed++;
-			if (memcmp(&before, &after, sizeof(before))) {
+			/* A fault that cannot map its block leaves it in the file. */
+			if (op->run != fault && memcmp(&before, &after, sizeof(before))) {
 				printf("%s, allocation %d: %s, and not as before\n",
 				       op->name, n, strerror(err));
 				return 1;

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Every slab allocation that an operation does fails once: what fails changes nothing.
-# lab: memory=4G kernels=debug
+# Without KHO: kho_add_subtree() itself warns when it has no memory for debugfs.
+# lab: memory=4G kernels=debug append=guestmemfs=1152M,memmap=1152M$4992M,kho=off
 
 all() {
 	local op out
