@@ -2,10 +2,11 @@
 # shellcheck shell=bash
 # Twenty kexecs in a row between an old kernel and a new one, with changes in
 # between: nothing differs from a model on another filesystem.
-# lab: memory=4G kernels=debian-6.12 with=debian-6.12,debian-7 seconds=1800
+# lab: memory=4G cpus=1 kernels=debian-6.12 with=debian-6.12,debian-7 seconds=1800
 
 model=/job/model
 other=debian-7
+old_kexec=yes
 
 # Both trees get what is done, so that they can be compared.
 both() {

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Across three kexecs: everything comes back, with and without active, with and
 # without a mount in between.
-# lab: memory=4G kernels=kho,debian-6.12,debian-7 seconds=700
+# lab: memory=4G cpus=1 kernels=kho,debian-6.12,debian-7 seconds=700
 
 stage1() {
 	start

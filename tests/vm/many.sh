@@ -4,7 +4,7 @@
 # (memory that nobody touches costs the lab nothing): what publishing and
 # restoring take does not depend on size. KASAN makes 128 MiB of shadow for each
 # GiB that claiming maps, so there the files are of 32 MiB.
-# lab: memory=1008G append=guestmemfs=1001G,memmap=1001G$4G kernels=kho seconds=700
+# lab: cpus=1 memory=1008G append=guestmemfs=1001G,memmap=1001G$4G kernels=kho seconds=700
 # lab-debug: memory=88G append=guestmemfs=81G,memmap=81G$4G
 
 large=1G

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Images that must be refused: nothing is touched until -o discard.
-# lab: memory=4G kernels=kho seconds=600
+# lab: memory=4G cpus=1 kernels=kho seconds=600
 
 # plant COMMAND...: publish a tree, withdraw it, let COMMAND change the image
 # in /job/planted, hand that over instead, and jump.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Command lines and parameters that are wrong, and the region's seclusion.
-# lab: memory=6G append=memmap=1G$4G
+# lab: memory=6G cpus=1 append=memmap=1G$4G
 
 # no_load TEXT PATTERN PARAMETER: loading fails with one line in the log.
 no_load() {

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # One template VM, clones of it at once, and one more after a kexec. And two
 # invocations from QEMU's documentation, with only the path and align= ours.
-# lab: memory=8G append=guestmemfs=3G,memmap=3G$5G seconds=700
+# lab: cpus=1 memory=8G append=guestmemfs=3G,memmap=3G$5G seconds=700
 
 . /job/guest.sh
 GUEST_MEM=128M

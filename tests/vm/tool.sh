@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # The program guestmemfs on a real host: what it says is so, and it jumps.
-# lab: memory=4G
+# lab: memory=4G cpus=1
 
 tool=/job/guestmemfs
 
