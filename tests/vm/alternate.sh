@@ -6,7 +6,6 @@
 
 model=/job/model
 other=debian-7
-old_kexec=yes
 
 # Both trees get what is done, so that they can be compared.
 both() {

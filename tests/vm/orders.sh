@@ -7,7 +7,7 @@
 
 active=/sys/fs/guestmemfs/active
 status=/sys/fs/guestmemfs
-old_kexec=yes
+old_kexec=$((4992 * 1048576 - 1))
 other=debian-6.12
 [[ $kernel != "$other" ]] || other=debian-7
 
@@ -78,6 +78,11 @@ stage1() {
 	start
 	same "a new region" "0 unmounted" "$(cat $status/generation) $(umount $mnt; cat $status/state)"
 	mount_g
+	# Where kexec_load(2) would put the next kernel: the region's last blocks.
+	truncate -s $((($(stat -f -c %f $mnt) - 32) * 2))M $mnt/most
+	truncate -s 64M $mnt/last
+	rm $mnt/most
+	/job/tests/gmem fill $mnt/last 9
 	files
 	mkdir -p /mnt/2 /mnt/3
 	mount -t guestmemfs none /mnt/2
