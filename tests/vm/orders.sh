@@ -7,6 +7,7 @@
 
 active=/sys/fs/guestmemfs/active
 status=/sys/fs/guestmemfs
+# Below each region that a stage has.
 old_kexec=$((4992 * 1048576 - 1))
 other=debian-6.12
 [[ $kernel != "$other" ]] || other=debian-7
