@@ -13,6 +13,9 @@ all:
 		echo "There is no kernel to build against at $(KDIR):" \
 			"install linux-headers-$$(uname -r)," \
 			"or say make KDIR=/path/to/kernel/build" >&2; exit 1; }
+	@release=$$(cat $(KDIR)/include/config/kernel.release 2>/dev/null); \
+	printf '%s\n' 6.12 "$${release:-6.12}" | sort -VC || { \
+		echo "guestmemfs needs Linux 6.12 or newer, and $(KDIR) is for $$release" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 install: all
@@ -48,7 +51,7 @@ help:
 	@echo "make install   and install it"
 	@echo "make tool      the program guestmemfs, into O=<dir> or the cache"
 	@echo "make deb       the Debian package guestmemfs-dkms, into O=<dir> or the cache"
-	@echo "make demo      a live update of a KVM guest (DEMO_MEM, DEMO_REGION)"
+	@echo "make demo      a live update of a KVM guest (DEMO_MEM, DEMO_REGION, DEMO_HOST)"
 	@echo "make demo-template  one template VM and its clones"
 	@echo "make check     lint, unit, tool, kunit and vmtest; ends in N passed, N failed"
 	@echo "make lint      checkpatch, sparse, W=1, kernel-doc, shellcheck"

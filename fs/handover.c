@@ -108,6 +108,11 @@ int gmfs_change_begin_wait(void)
 	}
 }
 
+/**
+ * gmfs_change_end - what gmfs_change_begin() or gmfs_change_begin_wait() began is done
+ *
+ * Context: does not sleep.
+ */
 void gmfs_change_end(void)
 {
 	up_read(&gmfs.change);
@@ -130,6 +135,12 @@ int gmfs_charge(u32 bytes)
 	return -ENOSPC;
 }
 
+/**
+ * gmfs_uncharge - give back what gmfs_charge() took
+ * @bytes: how much
+ *
+ * Context: any.
+ */
 void gmfs_uncharge(u32 bytes)
 {
 	atomic64_add(bytes, &gmfs.room);
@@ -882,6 +893,11 @@ int gmfs_handover_init(void)
 	return err;
 }
 
+/**
+ * gmfs_handover_exit - undo gmfs_handover_init(); the region's head keeps the image
+ *
+ * Context: module exit, with no tree. May sleep.
+ */
 void gmfs_handover_exit(void)
 {
 	unregister_reboot_notifier(&reboot_notifier);

@@ -222,6 +222,12 @@ int gmfs_file_begin_write(struct inode *inode)
 	return 0;
 }
 
+/**
+ * gmfs_file_end_write - what gmfs_file_begin_write() began is done
+ * @inode: the same
+ *
+ * Context: any.
+ */
 void gmfs_file_end_write(struct inode *inode)
 {
 	atomic_dec(&gmfs_i(inode)->users);

@@ -237,6 +237,12 @@ err_resource:
 	return err;
 }
 
+/**
+ * gmfs_region_release - undo gmfs_region_claim()
+ * @r: the region; nothing may be mapped of it
+ *
+ * Context: may sleep.
+ */
 void gmfs_region_release(struct gmfs_region *r)
 {
 	kvfree(r->written);

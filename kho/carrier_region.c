@@ -220,6 +220,12 @@ int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 	return err;
 }
 
+/**
+ * gmfs_slots_generation - of the slot that was found or written last
+ *
+ * Context: under gmfs.change.
+ * Return: a count that grows by 1 with each image, 0 if there was none.
+ */
 u64 gmfs_slots_generation(void)
 {
 	return here.generation;

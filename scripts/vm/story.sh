@@ -20,6 +20,7 @@ timed() {
 	t=$(now)
 	if ! out=$("$@" 2>&1); then
 		tell "FAILED  $text: $out"
+		dmesg | sed -n 's/.*\(guestmemfs: .*\)/  the kernel: \1/p' | tail -n 1
 		dmesg | tail -n 20 >&2
 		finish
 	fi

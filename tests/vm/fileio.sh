@@ -43,6 +43,8 @@ with() {
 	head -c 5000000 /dev/urandom >/tmp/blob
 	check "write" cp /tmp/blob $mnt/blob
 	check "read" cmp /tmp/blob $mnt/blob
+	refused "no O_DIRECT" "Invalid argument" \
+		dd if=$mnt/blob of=/dev/null bs=2M count=1 iflag=direct
 	same "what was read is not cached" 0 "$(gmem cached $mnt/blob)"
 	check "append" sh -c "cat /tmp/blob >>$mnt/blob"
 	same "is at the end" 10000000 "$(stat -c %s $mnt/blob)"

@@ -116,6 +116,8 @@ attributes() {
 	refused "more than 4 KiB of them" "No space left" \
 		setfattr -n user.big -v "$(head -c 5000 /dev/zero | tr '\0' x)" $mnt/x
 	same "leaves the others" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
+	refused "a POSIX ACL" "not supported" setfattr -n system.posix_acl_access \
+		-v 0x0200000001000600ffffffff04000400ffffffff20000400ffffffff $mnt/x
 	refused "another namespace" "not supported" setfattr -n system.x -v 1 $mnt/x
 	check "empty value" setfattr -n user.empty $mnt/x
 
