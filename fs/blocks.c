@@ -2,9 +2,9 @@
 /*
  * The block allocator.
  *
- * One bit a block, and one pass over the free runs for each allocation: a
- * region has at most some hundred thousand blocks and files are allocated
- * whole, so the pass costs less than any index would. Placement matters more:
+ * One bit a block, and one pass over the free runs for each allocation: 1 TiB
+ * is 64 KiB of bits, and files are mostly allocated whole, so the pass costs less
+ * than an index would. Placement matters more:
  * a file whose block n lies on a PUD boundary exactly when n does in the file
  * can be mapped with PUD entries. Small files take the smallest run that holds
  * them, so that the large runs stay whole for large files.

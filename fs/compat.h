@@ -35,11 +35,17 @@ typedef int gmfs_mkdir_t;
 #define gmfs_mkdir_return(err)	(err)
 #endif
 
-/* 6.17 removed pfn_t. */
+/*
+ * 6.17 removed pfn_t. A table that is there already makes insert_pmd() warn
+ * (mm/huge_memory.c); none comes while the caller holds invalidate_lock.
+ */
 static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn)
 {
 	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	pmd_t pmd = READ_ONCE(*vmf->pmd);
 
+	if (!pmd_none(pmd) && !pmd_leaf(pmd))
+		return VM_FAULT_FALLBACK;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 	return vmf_insert_pfn_pmd(vmf, pfn, write);
 #else
@@ -47,15 +53,32 @@ static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn
 #endif
 }
 
-static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn)
+static inline vm_fault_t gmfs_try_insert_pud(struct vm_fault *vmf, unsigned long pfn,
+					     bool write)
 {
-	bool write = vmf->flags & FAULT_FLAG_WRITE;
-
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 	return vmf_insert_pfn_pud(vmf, pfn, write);
 #else
 	return vmf_insert_pfn_pud(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write);
 #endif
+}
+
+/*
+ * Another fault can bring a table of PMD entries at any time, which insert_pud()
+ * warns of if it is to write. So the entry comes first; then it stays while the caller
+ * holds invalidate_lock. It must not be read-only in between: KVM may look at it.
+ */
+static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn)
+{
+	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	vm_fault_t ret;
+
+	if (write && !(pgprot_val(vmf->vma->vm_page_prot) & _PAGE_RW))
+		return VM_FAULT_FALLBACK;
+	ret = gmfs_try_insert_pud(vmf, pfn, false);
+	if (!pud_leaf(READ_ONCE(*vmf->pud)))
+		return VM_FAULT_FALLBACK;
+	return write ? gmfs_try_insert_pud(vmf, pfn, true) : ret;
 }
 
 /* 6.15 gave crc32c() to lib/crc32; before, it needs a module of its own. */

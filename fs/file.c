@@ -53,6 +53,30 @@ u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous)
 }
 
 /**
+ * gmfs_file_find_pfn - the memory that one entry of a page table can map
+ * @inode: a regular file
+ * @pgoff: page of the file, a multiple of 1 << @order
+ * @order: 0, PMD_ORDER or PUD_ORDER
+ *
+ * Context: the mapping's invalidate_lock is held.
+ * Return: the first pfn, or 0 if there is a hole in these pages, a block that is not
+ * written, or memory that is not one aligned piece.
+ */
+unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned int order)
+{
+	u32 nr_blocks = DIV_ROUND_UP(1UL << order, GMFS_BLOCK_PAGES), block, contiguous;
+	unsigned long pfn;
+
+	block = gmfs_file_find_block(inode, pgoff / GMFS_BLOCK_PAGES, &contiguous);
+	if (block == GMFS_HOLE || contiguous < nr_blocks ||
+	    !gmfs_region_is_written(&gmfs.region, block, nr_blocks))
+		return 0;
+	pfn = PHYS_PFN(gmfs.region.base) + (unsigned long)block * GMFS_BLOCK_PAGES +
+	      pgoff % GMFS_BLOCK_PAGES;
+	return IS_ALIGNED(pfn, 1UL << order) ? pfn : 0;
+}
+
+/**
  * gmfs_file_read - copy what a file holds into kernel memory
  * @inode: a regular file
  * @pos: first byte
@@ -101,24 +125,62 @@ static int zero_part(struct inode *inode, loff_t from, loff_t to)
 }
 
 /**
+ * gmfs_file_may_have_pud - whether a mapping can have a PUD entry
+ * @inode: a regular file
+ * @pos: a byte that it would map
+ *
+ * Context: the mapping's invalidate_lock is held, and nobody who has mmap_lock, or the
+ * VMA's, is about to enter one.
+ * Return: false if there is none.
+ */
+bool gmfs_file_may_have_pud(struct inode *inode, loff_t pos)
+{
+	return READ_ONCE(gmfs_i(inode)->had_pud) &&
+	       gmfs_file_find_pfn(inode, round_down(pos, PUD_SIZE) >> PAGE_SHIFT, PUD_ORDER);
+}
+
+/**
  * gmfs_file_unmap - take a range away from all shared mappings
  * @inode: a regular file
  * @from: first byte
  * @to: byte after the last
  *
- * From a GiB boundary to one, and what is outside comes back by faults: no part
- * of a PUD entry can be removed without the mmap_lock of whoever has it
- * (zap_pud_range() in mm/memory.c).
+ * Whole blocks, and no others: KVM takes it for an error if an entry goes away
+ * while it looks for what a fault has just entered (hva_to_pfn_remapped() in
+ * virt/kvm/kvm_main.c), and stops the guest. But no part of a PUD entry can be
+ * removed (zap_pud_range() in mm/memory.c), so all of a GiB goes that may have one.
+ * It has none any more when blocks of it have changed.
  *
- * Context: may sleep. Without the mapping's invalidate_lock held for writing, a
- * fault may bring it back at once.
+ * Context: the mapping's invalidate_lock is held for writing, and what is to change
+ * has not yet; may sleep.
  */
 void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to)
 {
-	loff_t start = round_down(from, PUD_SIZE);
+	loff_t start = round_down(from, GMFS_BLOCK_SIZE), end = round_up(to, GMFS_BLOCK_SIZE);
 
-	unmap_mapping_range(inode->i_mapping, start,
-			    round_up(to, PUD_SIZE) - start, 1);
+	if (gmfs_file_may_have_pud(inode, from))
+		start = round_down(from, PUD_SIZE);
+	if (gmfs_file_may_have_pud(inode, to - 1))
+		end = round_up(to, PUD_SIZE);
+	unmap_mapping_range(inode->i_mapping, start, end - start, 1);
+}
+
+/**
+ * gmfs_file_unmap_puds - take PUD entries away from all shared mappings
+ * @inode: a regular file
+ * @from: first byte
+ * @to: byte after the last; those that are wholly in between go
+ *
+ * Context: the mapping's invalidate_lock is not held; may sleep.
+ */
+void gmfs_file_unmap_puds(struct inode *inode, loff_t from, loff_t to)
+{
+	/* For writing: none comes back while zap_pud_range() looks at it twice. */
+	filemap_invalidate_lock(inode->i_mapping);
+	for (from = round_up(from, PUD_SIZE); from + PUD_SIZE <= to; from += PUD_SIZE)
+		if (gmfs_file_may_have_pud(inode, from))
+			unmap_mapping_range(inode->i_mapping, from, PUD_SIZE, 1);
+	filemap_invalidate_unlock(inode->i_mapping);
 }
 
 /**

@@ -121,6 +121,16 @@ ssize_t gmfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return done ?: min_t(ssize_t, n, 0);
 }
 
+/* Size and order of faults go together: see map_page(). */
+static void extend(struct inode *inode, loff_t size)
+{
+	if (size <= i_size_read(inode))
+		return;
+	filemap_invalidate_lock(inode->i_mapping);
+	i_size_write(inode, size);
+	filemap_invalidate_unlock(inode->i_mapping);
+}
+
 /* One chunk; user memory must not fault, so fewer bytes may be copied, or none. */
 static ssize_t write_chunk(struct inode *inode, loff_t pos, u32 len,
 			   struct iov_iter *from)
@@ -145,10 +155,10 @@ static ssize_t write_chunk(struct inode *inode, loff_t pos, u32 len,
 	copied = copy_from_iter(map, len, from);
 	pagefault_enable();
 	memunmap(map);
-	if (copied && pos + copied > i_size_read(inode))
-		i_size_write(inode, pos + copied);
-	if (copied)
+	if (copied) {
+		extend(inode, pos + copied);
 		gmfs_inode_touch(inode);
+	}
 out:
 	gmfs_change_end();
 	return err ?: copied;
@@ -237,8 +247,7 @@ static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
 	memunmap(to);
 	if (err)
 		goto out;
-	if (pos_out + len > i_size_read(out))
-		i_size_write(out, pos_out + len);
+	extend(out, pos_out + len);
 	gmfs_inode_touch(out);
 out:
 	gmfs_change_end();

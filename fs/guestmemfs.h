@@ -26,7 +26,7 @@
  * @base: physical address, PMD-aligned, constant while claimed
  * @size: bytes, a multiple of GMFS_BLOCK_SIZE, constant while claimed
  * @resource: keeps others, /dev/mem among them, out
- * @lock: protects @blocks
+ * @lock: protects @blocks, from mounting on
  * @blocks: which blocks are in use
  * @written: one bit a block that holds a file's data and not an earlier
  *	owner's; set under a lock of @zeroing, cleared while nobody can set it:
@@ -112,9 +112,11 @@ struct gmfs {
  * struct gmfs_inode - an inode
  * @vfs: the VFS's part
  * @extents: regular files: where the blocks are; written with the mapping's
- *	invalidate_lock held for writing, read with it held for reading
+ *	invalidate_lock held for writing; Documentation/locking.rst says who reads
  * @users: regular files: shared mappings and whoever changes blocks, or, below
  *	zero, private mappings; see fs/mmap.c
+ * @had_pud: regular files: some mapping has had a PUD entry; set with invalidate_lock
+ *	held for reading
  * @xattrs: extended attributes, packed as in an image; protected by a lock of
  *	xattr.c
  * @btime: when it was created
@@ -123,6 +125,7 @@ struct gmfs_inode {
 	struct inode vfs;
 	struct gmfs_extents extents;
 	atomic_t users;
+	bool had_pud;
 	struct gmfs_xattrs xattrs;
 	struct timespec64 btime;
 };
@@ -194,7 +197,10 @@ int gmfs_xattr_init_security(struct inode *inode, struct inode *dir,
 /* In file.c */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous);
 int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len);
+unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned int order);
+bool gmfs_file_may_have_pud(struct inode *inode, loff_t pos);
 void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to);
+void gmfs_file_unmap_puds(struct inode *inode, loff_t from, loff_t to);
 int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to);
 int gmfs_file_clear_eof(struct inode *inode, loff_t to);
 int gmfs_file_resize(struct inode *inode, loff_t size);

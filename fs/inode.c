@@ -216,7 +216,7 @@ err_count:
 /**
  * gmfs_inode_new - a new inode, with the next number
  * @sb: the superblock
- * @dir: the directory it will be in, or NULL for the root
+ * @dir: the directory it will be in
  * @mode: type and permissions
  * @dev: of a device node
  *

@@ -34,6 +34,28 @@
 
 /* --- shared: pfns ---------------------------------------------------------- */
 
+/* Whether a mapping takes entries of @order, and has all that one at the fault would. */
+static bool takes(const struct vm_fault *vmf, unsigned int order)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	unsigned long size = PAGE_SIZE << order, addr = ALIGN_DOWN(vmf->address, size);
+
+	return order <= (unsigned long)vma->vm_private_data &&
+	       addr >= vma->vm_start && vma->vm_end - addr >= size;
+}
+
+/*
+ * While soft-dirty is tracked the VMA's protection has no write in it, so that another
+ * fault notices one. KVM does not cause that one, and takes no read-only entry.
+ */
+static vm_fault_t insert_page(struct vm_fault *vmf, unsigned long pfn)
+{
+	struct vm_area_struct *vma = vmf->vma;
+
+	return vmf_insert_pfn_prot(vma, vmf->address, pfn, vmf->flags & FAULT_FLAG_WRITE ?
+				   vm_get_page_prot(vma->vm_flags) : vma->vm_page_prot);
+}
+
 /*
  * Enter pfns for the fault if the blocks are there and written, and @order fits.
  * Returns 0 if a block must be made ready first.
@@ -41,33 +63,42 @@
 static vm_fault_t map_written(struct vm_fault *vmf, unsigned int order)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
-	unsigned long nr_pages = 1UL << order;
+	unsigned long nr_pages = 1UL << order, pfn;
 	unsigned long below = (vmf->address >> PAGE_SHIFT) & (nr_pages - 1);
 	pgoff_t pgoff = vmf->pgoff - below, end;
-	u32 block, contiguous, nr_blocks;
-	unsigned long pfn;
 
+	if (!takes(vmf, order))
+		return VM_FAULT_FALLBACK;
 	end = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
 	if (vmf->pgoff >= end)
 		return VM_FAULT_SIGBUS;
 	if (!IS_ALIGNED(pgoff, nr_pages) || pgoff + nr_pages > end)
 		return VM_FAULT_FALLBACK;
-	block = gmfs_file_find_block(inode, pgoff / GMFS_BLOCK_PAGES, &contiguous);
-	if (block == GMFS_HOLE)
-		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
-	pfn = PHYS_PFN(gmfs.region.base) + (unsigned long)block * GMFS_BLOCK_PAGES +
-	      pgoff % GMFS_BLOCK_PAGES;
-	nr_blocks = DIV_ROUND_UP(nr_pages, GMFS_BLOCK_PAGES);
-	if (!IS_ALIGNED(pfn, nr_pages) || contiguous < nr_blocks)
-		return VM_FAULT_FALLBACK;
-	if (!gmfs_region_is_written(&gmfs.region, block, nr_blocks))
+	pfn = gmfs_file_find_pfn(inode, pgoff, order);
+	if (!pfn)
 		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
 
-	if (order == PUD_ORDER)
+	if (order == PUD_ORDER) {
+		WRITE_ONCE(gmfs_i(inode)->had_pud, true);
 		return gmfs_insert_pud(vmf, pfn);
+	}
 	if (order == PMD_ORDER)
 		return gmfs_insert_pmd(vmf, pfn);
-	return vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+	return insert_page(vmf, pfn);
+}
+
+/*
+ * mm looks whether there is an entry and then asks for one, without a lock in
+ * between; so two faults for one place may be of different orders, and mm warns if it
+ * finds the other's. Therefore a PMD entry is what a fault of order 0 gets, too, if one
+ * fits. What that depends on does not change while invalidate_lock is held for
+ * reading, so either all enter the one or all the other.
+ */
+static vm_fault_t map_page(struct vm_fault *vmf)
+{
+	vm_fault_t ret = map_written(vmf, PMD_ORDER);
+
+	return ret == VM_FAULT_FALLBACK ? map_written(vmf, 0) : ret;
 }
 
 /* Allocate the block that a fault is about, unless it is there. */
@@ -83,20 +114,16 @@ static int fill_hole(struct inode *inode, pgoff_t pgoff)
 	return err;
 }
 
-/*
- * Make the block that a fault is about ready, then map it. A truncate may come
- * in between; then map_written() finds nothing and the access is tried again.
- */
-static int make_ready(struct vm_fault *vmf, unsigned int order, vm_fault_t *ret)
+/* Make the block that a fault is about ready, unless a truncate comes in between. */
+static int make_ready(struct inode *inode, pgoff_t pgoff)
 {
-	struct inode *inode = file_inode(vmf->vma->vm_file);
-	u32 at = vmf->pgoff / GMFS_BLOCK_PAGES, block, contiguous;
+	u32 at = pgoff / GMFS_BLOCK_PAGES, block, contiguous;
 	int err = 0;
 
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	if (gmfs_file_find_block(inode, at, &contiguous) == GMFS_HOLE) {
 		filemap_invalidate_unlock_shared(inode->i_mapping);
-		err = fill_hole(inode, vmf->pgoff);
+		err = fill_hole(inode, pgoff);
 		if (err)
 			return err;
 		filemap_invalidate_lock_shared(inode->i_mapping);
@@ -104,26 +131,24 @@ static int make_ready(struct vm_fault *vmf, unsigned int order, vm_fault_t *ret)
 	block = gmfs_file_find_block(inode, at, &contiguous);
 	if (block != GMFS_HOLE)
 		err = gmfs_region_write_in(&gmfs.region, block);
-	if (!err)
-		*ret = map_written(vmf, order) ?: VM_FAULT_NOPAGE;
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	return err;
 }
 
-static vm_fault_t map_unwritten(struct vm_fault *vmf, unsigned int order)
+/* Returns 0 if it is to be looked at again. */
+static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
-	vm_fault_t ret;
 	int err;
 
 	/* Only a signal that kills ends the wait: nobody sees the SIGBUS. */
 	err = gmfs_change_begin_wait();
 	if (err)
 		return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-	err = make_ready(vmf, order, &ret);
+	err = make_ready(inode, vmf->pgoff);
 	gmfs_change_end();
 	if (!err)
-		return ret;
+		return 0;
 	pr_warn_ratelimited("cannot fill a hole of inode %llu, or zero its block: %pe\n",
 			    (u64)inode->i_ino, ERR_PTR(err));
 	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
@@ -131,22 +156,20 @@ static vm_fault_t map_unwritten(struct vm_fault *vmf, unsigned int order)
 
 static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
-	struct vm_area_struct *vma = vmf->vma;
-	struct inode *inode = file_inode(vma->vm_file);
-	unsigned long size = PAGE_SIZE << order;
-	unsigned long addr = ALIGN_DOWN(vmf->address, size);
+	struct inode *inode = file_inode(vmf->vma->vm_file);
 	vm_fault_t ret;
 
 	if (order != 0 && order != PMD_ORDER && order != PUD_ORDER)
 		return VM_FAULT_FALLBACK;
-	if (order > READ_ONCE(gmfs.options.huge) ||
-	    addr < vma->vm_start || vma->vm_end - addr < size)
-		return VM_FAULT_FALLBACK;
-	filemap_invalidate_lock_shared(inode->i_mapping);
-	ret = map_written(vmf, order);
-	filemap_invalidate_unlock_shared(inode->i_mapping);
-	if (!ret)
-		ret = map_unwritten(vmf, order);
+	/* KVM wants the entry to be there when the fault is done, so none is left to retry. */
+	do {
+		filemap_invalidate_lock_shared(inode->i_mapping);
+		ret = order ? map_written(vmf, order) : map_page(vmf);
+		filemap_invalidate_unlock_shared(inode->i_mapping);
+		if (ret)
+			break;
+		ret = wait_until_ready(vmf);
+	} while (!ret);
 	trace_gmfs_fault(inode->i_ino, vmf->pgoff, order, ret);
 	return ret;
 }
@@ -245,15 +268,14 @@ static void gmfs_vma_open(struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(vma->vm_file);
 	loff_t from = (loff_t)vma->vm_pgoff << PAGE_SHIFT;
-	loff_t size = vma->vm_end - vma->vm_start;
 
 	atomic_add(is_shared(vma) ? 1 : -1, &gmfs_i(inode)->users);
 	/*
 	 * mremap() takes a PUD entry for a broken one and drops it, and nobody
 	 * flushes it (get_old_pud() in mm/mremap.c). So there must be none.
 	 */
-	if (is_shared(vma) && size >= PUD_SIZE)
-		gmfs_file_unmap(inode, from, from + size);
+	if (is_shared(vma))
+		gmfs_file_unmap_puds(inode, from, from + (vma->vm_end - vma->vm_start));
 }
 
 /*
@@ -263,13 +285,20 @@ static void gmfs_vma_open(struct vm_area_struct *vma)
 static int gmfs_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 {
 	unsigned long start = ALIGN_DOWN(addr, PUD_SIZE);
+	struct inode *inode = file_inode(vma->vm_file);
+	pgoff_t pgoff = linear_page_index(vma, start);
+	bool found;
 
 	if (start == addr || start < vma->vm_start ||
-	    vma->vm_end - start < PUD_SIZE)
+	    vma->vm_end - start < PUD_SIZE || pgoff & ((1UL << PUD_ORDER) - 1))
 		return 0;
 	/* No fault brings it back, until mmap_lock is given up. */
 	vma_start_write(vma);
-	gmfs_zap_pfns(vma, start, PUD_SIZE);
+	filemap_invalidate_lock_shared(inode->i_mapping);
+	found = gmfs_file_may_have_pud(inode, pgoff << PAGE_SHIFT);
+	filemap_invalidate_unlock_shared(inode->i_mapping);
+	if (found)
+		gmfs_zap_pfns(vma, start, PUD_SIZE);
 	return 0;
 }
 
@@ -321,6 +350,8 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 	/* VM_HUGEPAGE: 6.12, before 6.12.115, asks the THP setting even for pfns. */
 	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP | VM_DONTEXPAND |
 			  VM_HUGEPAGE);
+	/* What it is now, and not what a remount says later: see map_page(). */
+	vma->vm_private_data = (void *)(unsigned long)READ_ONCE(gmfs.options.huge);
 	vma->vm_ops = &gmfs_shared_vm_operations;
 	return 0;
 }

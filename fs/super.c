@@ -27,6 +27,7 @@ static struct inode *gmfs_alloc_inode(struct super_block *sb)
 	gi->extents = (struct gmfs_extents){ 0 };
 	gi->xattrs = (struct gmfs_xattrs){ 0 };
 	atomic_set(&gi->users, 0);
+	gi->had_pud = false;
 	return &gi->vfs;
 }
 

@@ -21,8 +21,13 @@ stage1() {
 	tracing=/sys/kernel/tracing/events/guestmemfs
 	mount -t tracefs none /sys/kernel/tracing 2>/dev/null
 	[[ ! -e $tracing ]] || echo 1 >$tracing/enable
+	if grep -qw disk /sys/power/state 2>/dev/null; then
+		refused "no hibernation" "not permitted" bash -c "echo disk >/sys/power/state"
+		logs "and it says why" "contents of all files would be lost"
+	fi
 	truncate -s 8M $mnt/a
 	truncate -s 8M $mnt/fresh
+	truncate -s 4M $mnt/fresh2
 	mkdir $mnt/d
 	ln -s a $mnt/s
 	/job/tests/gmem fill $mnt/a 1
@@ -72,6 +77,9 @@ stage1() {
 	sleep 0.5
 	check "but can be killed" sh -c "kill -9 $killed"
 	wait $killed 2>/dev/null
+	/job/tests/gmem orders $mnt/fresh2 &
+	orders=$!
+	sleep 1.5
 	check "KHO has it where there is KHO" test "$(cat /sys/fs/guestmemfs/carriers)" = region -o -e $out
 	check "thaw" bash -c "echo 0 >$active"
 	same "off again" 0 "$(cat $active)"
@@ -79,6 +87,8 @@ stage1() {
 	check "again: nothing happens" bash -c "echo 0 >$active"
 	wait $waiter
 	same "the fault goes on" 0 $?
+	wait $orders
+	same "two faults of different orders" 0 $?
 	check "changes go on" touch $mnt/new
 	check "the image is withdrawn" test ! -e $out
 	kill $holder

@@ -12,6 +12,7 @@
 #include <linux/fiemap.h>
 #include <linux/fs.h>
 #include <linux/userfaultfd.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -429,6 +431,76 @@ static int cmd_faults(char **a)
 	       len / MIB, took, tables);
 	/* One PMD table may come; a last-level table for each 2 MiB must not. */
 	return took > max || tables > 8;
+}
+
+/* punched FILE FAULTS: of 1 GiB that is mapped, a block goes; so many faults follow. */
+static int cmd_punched(char **a)
+{
+	int fd = open_file(a[0]);
+	volatile char *p = map(fd, GIB, 0, GIB);
+	long before, took;
+	size_t i;
+
+	for (i = 0; i < GIB; i += 2 * MIB)
+		p[i] = 1;
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 10 * MIB, 2 * MIB))
+		die("punch");
+	before = faults();
+	for (i = 0; i < GIB; i += 2 * MIB)
+		p[i] = 2;
+	took = faults() - before;
+	printf("%ld faults\n", took);
+	return took != atol(a[1]);
+}
+
+/* softdirty FILE: while soft-dirty is tracked, a page costs one fault still. */
+static int cmd_softdirty(char **a)
+{
+	int fd = open_file(a[0]), refs = open("/proc/self/clear_refs", O_WRONLY);
+	size_t len = 100 * 4096, i;
+	volatile char *p = map(fd, len, 4096, 4096);
+	long before, took;
+
+	if (refs < 0 || write(refs, "4", 1) != 1)
+		die("clear_refs");
+	before = faults();
+	for (i = 0; i < len; i += 4096)
+		p[i] = 1;
+	took = faults() - before;
+	printf("%ld faults\n", took);
+	return took != 100;
+}
+
+static void *write_there(void *p)
+{
+	*(volatile char *)p = 1;
+	return NULL;
+}
+
+/*
+ * orders FILE: with the tree frozen, one thread waits for a block with a PMD entry
+ * and one, as the process wants no huge pages any more, with a PTE. It gets the same.
+ */
+static int cmd_orders(char **a)
+{
+	volatile char *p = map(open_file(a[0]), 4 * MIB, 0, 2 * MIB);
+	pthread_t one, other;
+	long before, took;
+	size_t i;
+
+	pthread_create(&one, NULL, write_there, (void *)p);
+	usleep(500000);
+	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		die("prctl");
+	pthread_create(&other, NULL, write_there, (void *)(p + 4096));
+	pthread_join(one, NULL);
+	pthread_join(other, NULL);
+	before = faults();
+	for (i = 2 * MIB; i < 4 * MIB; i += 4096)
+		p[i] = 1;
+	took = faults() - before;
+	printf("%ld faults for a block\n", took);
+	return p[0] != 1 || p[4096] != 1 || took != 1;
 }
 
 /* unaligned FILE: mapped one page off, with an offset of one page and a half block. */
@@ -995,6 +1067,8 @@ static const struct {
 	{ "peek", 3, cmd_peek },	{ "eof", 1, cmd_eof },
 	{ "shrink", 2, cmd_shrink },	{ "faults", 3, cmd_faults },
 	{ "touch", 1, cmd_touch },	{ "halve", 1, cmd_halve },
+	{ "punched", 2, cmd_punched },	{ "softdirty", 1, cmd_softdirty },
+	{ "orders", 1, cmd_orders },
 	{ "unaligned", 1, cmd_unaligned }, { "spy", 1, cmd_spy },		{ "devmem", 1, cmd_devmem },
 	{ "hold", 1, cmd_hold },	{ "private-sum", 1, cmd_private_sum },
 	{ "sums", 1, cmd_sums },

@@ -58,6 +58,12 @@ stage1() {
 		echo "$was" >$thp
 	fi
 	rm $mnt/big
+	truncate -s 1G $mnt/big
+	check "a block is punched: the others stay mapped" gmem punched $mnt/big 1
+	rm $mnt/big
+	fallocate -l 1G $mnt/big
+	check "unless a PUD maps them" gmem punched $mnt/big 512
+	rm $mnt/big
 	fallocate -l 1G $mnt/big
 	check "fallocated: 1 fault at once" gmem faults $mnt/big 0x40000000 1
 	check "parts of what a PUD maps: munmap, mprotect, fork, mremap, truncate" \
@@ -73,6 +79,7 @@ stage1() {
 	truncate -s 16M $mnt/p
 	check "truncate, punch, zero and allocate against faults" gmem race $mnt/p 5
 	truncate -s 16M $mnt/p
+	check "soft-dirty" gmem softdirty $mnt/p
 	check "madvise, MAP_FIXED" gmem advise $mnt/p
 	truncate -s 0 $mnt/p
 	truncate -s 16M $mnt/p
