@@ -28,6 +28,7 @@
 #include <linux/pagemap.h>
 #include <linux/reboot.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
 #include <linux/unaligned.h>
 #include <linux/uuid.h>
 
@@ -699,9 +700,9 @@ static int publish(gfp_t gfp)
 		err = seal(gmfs.image, gmfs.image_size);
 	if (gmfs_kho_is_on() && (!err || last)) {
 		kho_err = gmfs_kho_publish(gmfs.image, gmfs.image_size);
-		if (gmfs.refused || last)
-			err = err || gmfs.refused ? kho_err : 0;
-		if (kho_err && !err)
+		if (err || (gmfs.refused && !gmfs.clean))
+			err = kho_err;	/* the head does not have it */
+		else if (kho_err)
 			pr_warn("KHO does not take the image (%pe): the next kernel finds it in the region\n",
 				ERR_PTR(kho_err));
 	}
@@ -750,16 +751,71 @@ static const struct gmfs_active_ops active_ops = {
 	.get	= get_active,
 };
 
-/* A kexec that nobody prepared loses nothing either: there is no later chance. */
+/*
+ * Memory does not last. If some of it does, a kernel that comes later by kexec
+ * shall not take what is sealed for what is there.
+ */
+static void forget_all(void)
+{
+	int err;
+
+	down_write(&gmfs.change);
+	err = gmfs_slots_wipe();
+	if (!err)
+		gmfs.clean = false;	/* nor does a change say that there was something */
+	up_write(&gmfs.change);
+	if (err)
+		pr_warn("cannot forget what is in the region's head: %pe\n", ERR_PTR(err));
+}
+
+/*
+ * A kexec that nobody prepared loses nothing either: there is no later chance.
+ * @cmd is what kernel_kexec() says (kernel/kexec_core.c).
+ */
 static int on_reboot(struct notifier_block *nb, unsigned long code, void *cmd)
 {
-	if (code == SYS_RESTART)
+	if (code == SYS_RESTART && cmd && !strcmp(cmd, "kexec reboot"))
 		switch_active(true, GFP_KERNEL | __GFP_NOFAIL);
+	else
+		forget_all();
 	return NOTIFY_DONE;
 }
 
 static struct notifier_block reboot_notifier = {
 	.notifier_call	= on_reboot,
+};
+
+/* The time-stamp counter may begin anew: then a seal of before looks like an old one. */
+static void seal_again(void)
+{
+	int err;
+
+	down_write(&gmfs.change);
+	if (gmfs.clean && !gmfs.refused) {
+		err = gmfs.image ? gmfs_slots_publish(gmfs.image, gmfs.image_size) :
+				   gmfs_slots_open();
+		if (err)
+			pr_warn("cannot date what is in the region's head anew: %pe\n", ERR_PTR(err));
+		else
+			gmfs.clean = gmfs.image;
+	}
+	up_write(&gmfs.change);
+}
+
+/* Hibernation would bring the tree back, but no contents: they have no pages. */
+static int on_sleep(struct notifier_block *nb, unsigned long event, void *unused)
+{
+	if (event == PM_HIBERNATION_PREPARE) {
+		pr_err("no hibernation while the module is loaded: the contents of all files would be lost\n");
+		return NOTIFY_BAD;
+	}
+	if (event == PM_POST_SUSPEND)
+		seal_again();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block sleep_notifier = {
+	.notifier_call	= on_sleep,
 };
 
 /* The blocks of an image are in use before it is mounted, too. */
@@ -889,6 +945,7 @@ int gmfs_handover_init(void)
 		gmfs_status_exit();
 	} else {
 		register_reboot_notifier(&reboot_notifier);
+		register_pm_notifier(&sleep_notifier);
 	}
 	return err;
 }
@@ -900,6 +957,7 @@ int gmfs_handover_init(void)
  */
 void gmfs_handover_exit(void)
 {
+	unregister_pm_notifier(&sleep_notifier);
 	unregister_reboot_notifier(&reboot_notifier);
 	gmfs_active_exit();
 	gmfs_status_exit();

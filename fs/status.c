@@ -113,16 +113,14 @@ static const struct attribute_group group = { .attrs = attrs };
  * gmfs_status_init - make /sys/fs/guestmemfs
  *
  * Context: may sleep.
- * Return: the directory, or NULL.
+ * Return: the directory, or NULL; then gmfs_status_exit() removes what there is.
  */
 struct kobject *gmfs_status_init(void)
 {
 	dir = kobject_create_and_add("guestmemfs", fs_kobj);
 	if (dir && (sysfs_create_group(dir, &group) ||
-		    sysfs_create_bin_file(dir, &image_attr))) {
-		gmfs_status_exit();
-		dir = NULL;
-	}
+		    sysfs_create_bin_file(dir, &image_attr)))
+		return NULL;
 	return dir;
 }
 

@@ -284,7 +284,7 @@ stage17() {
 	echo 18 >/job/stage
 	sync
 	echo "=== kexec" >/dev/ttyS0
-	busybox reboot -f
+	echo b >/proc/sysrq-trigger
 	sleep 60
 }
 
@@ -312,6 +312,20 @@ stage18() {
 stage19() {
 	start
 	same "nor after a kexec" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	files
+	check "active, and then the machine is shut down" bash -c "echo 1 >$active"
+	echo 20 >/job/stage
+	sync
+	echo "=== kexec" >/dev/ttyS0
+	busybox reboot -f
+	sleep 60
+}
+
+stage20() {
+	new_log >/dev/null
+	start
+	same "there is nothing to forget" "" "$(new_log | grep -E 'reset|took over')"
+	same "nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	check "all of it" truncate -s 1G $mnt/all
 	check "and no old contents" /job/tests/gmem zero $mnt/all
 }
