@@ -37,11 +37,12 @@ typedef int gmfs_mkdir_t;
 
 /*
  * 6.17 removed pfn_t. A table that is there already makes insert_pmd() warn
- * (mm/huge_memory.c); none comes while the caller holds invalidate_lock.
+ * (mm/huge_memory.c); none comes while the caller holds invalidate_lock. The entry
+ * is never read-only in a VMA that is not: KVM would not fault, but fail.
  */
 static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn)
 {
-	bool write = vmf->flags & FAULT_FLAG_WRITE;
+	bool write = vmf->vma->vm_flags & VM_WRITE;
 	pmd_t pmd = READ_ONCE(*vmf->pmd);
 
 	if (!pmd_none(pmd) && !pmd_leaf(pmd))
@@ -53,32 +54,26 @@ static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn
 #endif
 }
 
-static inline vm_fault_t gmfs_try_insert_pud(struct vm_fault *vmf, unsigned long pfn,
-					     bool write)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
-	return vmf_insert_pfn_pud(vmf, pfn, write);
-#else
-	return vmf_insert_pfn_pud(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write);
-#endif
-}
-
 /*
- * Another fault can bring a table of PMD entries at any time, which insert_pud()
- * warns of if it is to write. So the entry comes first; then it stays while the caller
- * holds invalidate_lock. It must not be read-only in between: KVM may look at it.
+ * Another fault can bring a table of PMD entries at any time, and insert_pud() warns
+ * of it if told that this is for a write. The VMA's protection lets one through, but
+ * while soft-dirty is tracked: then there is no PUD entry.
  */
 static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn)
 {
-	bool write = vmf->flags & FAULT_FLAG_WRITE;
-	vm_fault_t ret;
+	bool write = vmf->vma->vm_flags & VM_WRITE;
+	pud_t pud;
 
 	if (write && !(pgprot_val(vmf->vma->vm_page_prot) & _PAGE_RW))
 		return VM_FAULT_FALLBACK;
-	ret = gmfs_try_insert_pud(vmf, pfn, false);
-	if (!pud_leaf(READ_ONCE(*vmf->pud)))
-		return VM_FAULT_FALLBACK;
-	return write ? gmfs_try_insert_pud(vmf, pfn, true) : ret;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	vmf_insert_pfn_pud(vmf, pfn, false);
+#else
+	vmf_insert_pfn_pud(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), false);
+#endif
+	pud = READ_ONCE(*vmf->pud);
+	return pud_leaf(pud) && (!write || pud_write(pud)) ? VM_FAULT_NOPAGE :
+							     VM_FAULT_FALLBACK;
 }
 
 /* 6.15 gave crc32c() to lib/crc32; before, it needs a module of its own. */

@@ -175,6 +175,9 @@ void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to)
  */
 void gmfs_file_unmap_puds(struct inode *inode, loff_t from, loff_t to)
 {
+	if (!READ_ONCE(gmfs_i(inode)->had_pud))
+		return;
+	to = min_t(loff_t, to, gmfs.region.size);
 	/* For writing: none comes back while zap_pud_range() looks at it twice. */
 	filemap_invalidate_lock(inode->i_mapping);
 	for (from = round_up(from, PUD_SIZE); from + PUD_SIZE <= to; from += PUD_SIZE)

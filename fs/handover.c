@@ -41,6 +41,7 @@
 #define LOADER_KEXEC	0xd0	/* Documentation/arch/x86/boot.rst, type_of_loader */
 
 static DEFINE_MUTEX(open_lock);
+static bool forgotten;	/* the machine goes down: nothing is sealed any more */
 
 /* What is sealed holds no longer. Waits for whoever else is about to say so. */
 static int open_head(void)
@@ -602,6 +603,8 @@ static int seal(const void *image, size_t size)
 	int err = 0;
 
 	lockdep_assert_held_write(&gmfs.change);
+	if (forgotten)
+		return 0;
 	if (!gmfs.clean)
 		err = gmfs_slots_publish(image, size);
 	gmfs.clean = !err;
@@ -763,6 +766,7 @@ static void forget_all(void)
 	err = gmfs_slots_wipe();
 	if (!err)
 		gmfs.clean = false;	/* nor does a change say that there was something */
+	forgotten = true;
 	up_write(&gmfs.change);
 	if (err)
 		pr_warn("cannot forget what is in the region's head: %pe\n", ERR_PTR(err));
@@ -785,33 +789,17 @@ static struct notifier_block reboot_notifier = {
 	.notifier_call	= on_reboot,
 };
 
-/* The time-stamp counter may begin anew: then a seal of before looks like an old one. */
-static void seal_again(void)
-{
-	int err;
-
-	down_write(&gmfs.change);
-	if (gmfs.clean && !gmfs.refused) {
-		err = gmfs.image ? gmfs_slots_publish(gmfs.image, gmfs.image_size) :
-				   gmfs_slots_open();
-		if (err)
-			pr_warn("cannot date what is in the region's head anew: %pe\n", ERR_PTR(err));
-		else
-			gmfs.clean = gmfs.image;
-	}
-	up_write(&gmfs.change);
-}
-
-/* Hibernation would bring the tree back, but no contents: they have no pages. */
+/*
+ * Hibernation would bring the tree back, but no contents: they have no pages. In
+ * suspend the time-stamp counter may begin anew, and then what is sealed looks as if
+ * it was from before a reset.
+ */
 static int on_sleep(struct notifier_block *nb, unsigned long event, void *unused)
 {
-	if (event == PM_HIBERNATION_PREPARE) {
-		pr_err("no hibernation while the module is loaded: the contents of all files would be lost\n");
-		return NOTIFY_BAD;
-	}
-	if (event == PM_POST_SUSPEND)
-		seal_again();
-	return NOTIFY_DONE;
+	if (event != PM_HIBERNATION_PREPARE && event != PM_SUSPEND_PREPARE)
+		return NOTIFY_DONE;
+	pr_err("no suspend or hibernation while the module is loaded: the files would be lost\n");
+	return NOTIFY_BAD;
 }
 
 static struct notifier_block sleep_notifier = {

@@ -44,16 +44,11 @@ static bool takes(const struct vm_fault *vmf, unsigned int order)
 	       addr >= vma->vm_start && vma->vm_end - addr >= size;
 }
 
-/*
- * While soft-dirty is tracked the VMA's protection has no write in it, so that another
- * fault notices one. KVM does not cause that one, and takes no read-only entry.
- */
+/* Not the VMA's protection: while soft-dirty is tracked it has no write in it. */
 static vm_fault_t insert_page(struct vm_fault *vmf, unsigned long pfn)
 {
-	struct vm_area_struct *vma = vmf->vma;
-
-	return vmf_insert_pfn_prot(vma, vmf->address, pfn, vmf->flags & FAULT_FLAG_WRITE ?
-				   vm_get_page_prot(vma->vm_flags) : vma->vm_page_prot);
+	return vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn,
+				   vm_get_page_prot(vmf->vma->vm_flags));
 }
 
 /*
@@ -268,14 +263,26 @@ static void gmfs_vma_open(struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(vma->vm_file);
 	loff_t from = (loff_t)vma->vm_pgoff << PAGE_SHIFT;
+	struct vm_area_struct *old;
 
 	atomic_add(is_shared(vma) ? 1 : -1, &gmfs_i(inode)->users);
-	/*
-	 * mremap() takes a PUD entry for a broken one and drops it, and nobody
-	 * flushes it (get_old_pud() in mm/mremap.c). So there must be none.
-	 */
-	if (is_shared(vma))
+	if (!is_shared(vma))
+		return;
+	old = vma_lookup(current->mm, vma->vm_start);
+	if (vma->vm_mm != current->mm) {
+		/*
+		 * copy_huge_pmd() (mm/huge_memory.c) copies an entry without a look
+		 * whether it has gone meanwhile. So fork has none to copy.
+		 */
+		if (old)
+			gmfs_zap_pfns(old, old->vm_start, old->vm_end - old->vm_start);
+	} else if (!old) {
+		/*
+		 * mremap() takes a PUD entry for a broken one and drops it, and nobody
+		 * flushes it (get_old_pud() in mm/mremap.c). So there must be none.
+		 */
 		gmfs_file_unmap_puds(inode, from, from + (vma->vm_end - vma->vm_start));
+	}
 }
 
 /*

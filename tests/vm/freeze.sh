@@ -21,10 +21,10 @@ stage1() {
 	tracing=/sys/kernel/tracing/events/guestmemfs
 	mount -t tracefs none /sys/kernel/tracing 2>/dev/null
 	[[ ! -e $tracing ]] || echo 1 >$tracing/enable
-	if grep -qw disk /sys/power/state 2>/dev/null; then
-		refused "no hibernation" "not permitted" bash -c "echo disk >/sys/power/state"
-		logs "and it says why" "contents of all files would be lost"
-	fi
+	for how in $(cat /sys/power/state 2>/dev/null); do
+		refused "no sleep: $how" "not permitted" bash -c "echo $how >/sys/power/state"
+		logs "and it says why" "files would be lost"
+	done
 	truncate -s 8M $mnt/a
 	truncate -s 8M $mnt/fresh
 	truncate -s 4M $mnt/fresh2
