@@ -129,8 +129,8 @@ static int zero_part(struct inode *inode, loff_t from, loff_t to)
  * @inode: a regular file
  * @pos: a byte that it would map
  *
- * Context: the mapping's invalidate_lock is held, and nobody who has mmap_lock, or the
- * VMA's, is about to enter one.
+ * Context: the mapping's invalidate_lock is held for writing; or for reading, if it is
+ * about a VMA that is locked for writing.
  * Return: false if there is none.
  */
 bool gmfs_file_may_have_pud(struct inode *inode, loff_t pos)
