@@ -691,6 +691,8 @@ static int publish(gfp_t gfp)
 	size_t size;
 	void *image;
 
+	if (forgotten)
+		return -ESHUTDOWN;
 	if (gmfs.sb) {
 		image = make_image(&size, gfp);
 		if (!image)

@@ -268,12 +268,14 @@ static void gmfs_vma_open(struct vm_area_struct *vma)
 	atomic_add(is_shared(vma) ? 1 : -1, &gmfs_i(inode)->users);
 	if (!is_shared(vma))
 		return;
-	old = vma_lookup(current->mm, vma->vm_start);
-	if (vma->vm_mm != current->mm) {
+	/* fork has entered the VMA by now, a split finds the old one, a move none. */
+	old = vma_lookup(vma->vm_mm, vma->vm_start);
+	if (old == vma) {
 		/*
 		 * copy_huge_pmd() (mm/huge_memory.c) copies an entry without a look
-		 * whether it has gone meanwhile. So fork has none to copy.
+		 * whether it has gone meanwhile. So there is none to copy.
 		 */
+		old = vma_lookup(current->mm, vma->vm_start);
 		if (old)
 			gmfs_zap_pfns(old, old->vm_start, old->vm_end - old->vm_start);
 	} else if (!old) {

@@ -479,6 +479,30 @@ static int cmd_softdirty(char **a)
 	return took != 101;
 }
 
+/* forked FILE: fork takes the parent's entries away: two blocks, two faults. */
+static int cmd_forked(char **a)
+{
+	volatile char *p = map(open_file(a[0]), 4 * MIB, 0, 2 * MIB);
+	long before, first, second;
+	int status;
+	pid_t pid;
+
+	p[0] = p[2 * MIB] = 1;
+	pid = fork();
+	if (!pid)
+		_exit(p[0] + p[2 * MIB] != 2);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		die("fork");
+	before = faults();
+	(void)p[0];
+	first = faults() - before;
+	before = faults();
+	(void)p[2 * MIB];
+	second = faults() - before;
+	printf("%ld and %ld faults\n", first, second);
+	return status || first != 1 || second != 1;
+}
+
 static void *write_there(void *p)
 {
 	*(volatile char *)p = 1;
@@ -1076,7 +1100,7 @@ static const struct {
 	{ "shrink", 2, cmd_shrink },	{ "faults", 3, cmd_faults },
 	{ "touch", 1, cmd_touch },	{ "halve", 1, cmd_halve },
 	{ "punched", 2, cmd_punched },	{ "softdirty", 1, cmd_softdirty },
-	{ "orders", 1, cmd_orders },
+	{ "orders", 1, cmd_orders },	{ "forked", 1, cmd_forked },
 	{ "unaligned", 1, cmd_unaligned }, { "spy", 1, cmd_spy },		{ "devmem", 1, cmd_devmem },
 	{ "hold", 1, cmd_hold },	{ "private-sum", 1, cmd_private_sum },
 	{ "sums", 1, cmd_sums },

@@ -79,6 +79,7 @@ stage1() {
 	truncate -s 16M $mnt/p
 	check "truncate, punch, zero and allocate against faults" gmem race $mnt/p 5
 	truncate -s 16M $mnt/p
+	check "fork copies no entries" gmem forked $mnt/p
 	check "soft-dirty" gmem softdirty $mnt/p
 	check "madvise, MAP_FIXED" gmem advise $mnt/p
 	truncate -s 0 $mnt/p

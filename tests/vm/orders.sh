@@ -312,6 +312,8 @@ stage18() {
 stage19() {
 	start
 	same "nor after a kexec" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	# A boot by firmware takes long, and what forgets is the same everywhere.
+	[[ $kernel != debian-* ]] || return
 	files
 	check "active, and then the machine is shut down" bash -c "echo 1 >$active"
 	echo 20 >/job/stage
