@@ -25,7 +25,7 @@ ksft() {
 }
 
 # How long each half of stress-ng runs, seconds: a minute in all on kho.
-time=10
+time=5
 [[ $kernel != kho ]] || time=30
 
 stressors() {
