@@ -404,7 +404,8 @@ static long proc_value(const char *path, const char *key)
 
 static long faults(void)
 {
-	struct rusage r;
+	/* Written here first: what its page of the stack costs is not for the next to pay. */
+	struct rusage r = {};
 
 	getrusage(RUSAGE_SELF, &r);
 	return r.ru_minflt + r.ru_majflt;
@@ -455,13 +456,14 @@ static int cmd_punched(char **a)
 
 /*
  * softdirty FILE: while soft-dirty is tracked a page costs one fault still, and so does
- * a block, whether it is read first or not: no entry is read-only.
+ * a block, whether it is read first or not: no entry is read-only. The pages of the
+ * stack, which are, may add two.
  */
 static int cmd_softdirty(char **a)
 {
 	int fd = open_file(a[0]), refs = open("/proc/self/clear_refs", O_WRONLY);
-	size_t len = 100 * 4096, i;
-	volatile char *p = map(fd, len, 4096, 4096), *q = map(fd, 2 * MIB, 0, 2 * MIB);
+	size_t len = 100 * 4096, blocks = 14 * MIB, i;
+	volatile char *p = map(fd, len, 4096, 4096), *q = map(fd, blocks, 0, 2 * MIB);
 	long before, took;
 
 	if (refs < 0 || write(refs, "4", 1) != 1)
@@ -472,35 +474,43 @@ static int cmd_softdirty(char **a)
 			(void)p[i];
 		p[i] = 1;
 	}
-	(void)q[0];
-	q[0] = 1;
+	for (i = 0; i < blocks; i += 2 * MIB) {
+		(void)q[i];
+		q[i] = 1;
+	}
 	took = faults() - before;
 	printf("%ld faults\n", took);
-	return took != 101;
+	return took < 107 || took > 109;
 }
 
-/* forked FILE: fork takes the parent's entries away: two blocks, two faults. */
+/*
+ * forked FILE: fork takes the parent's entries away: seven blocks, seven faults. It made
+ * the pages of the stack read-only, which may add two.
+ */
 static int cmd_forked(char **a)
 {
-	volatile char *p = map(open_file(a[0]), 4 * MIB, 0, 2 * MIB);
-	long before, first, second;
+	size_t len = 14 * MIB, i;
+	volatile char *p = map(open_file(a[0]), len, 0, 2 * MIB);
+	long before, took;
 	int status;
 	pid_t pid;
 
-	p[0] = p[2 * MIB] = 1;
+	for (i = 0; i < len; i += 2 * MIB)
+		p[i] = 1;
 	pid = fork();
-	if (!pid)
-		_exit(p[0] + p[2 * MIB] != 2);
+	if (!pid) {
+		for (i = 0; i < len && p[i] == 1; i += 2 * MIB)
+			;
+		_exit(i < len);
+	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		die("fork");
 	before = faults();
-	(void)p[0];
-	first = faults() - before;
-	before = faults();
-	(void)p[2 * MIB];
-	second = faults() - before;
-	printf("%ld and %ld faults\n", first, second);
-	return status || first != 1 || second != 1;
+	for (i = 0; i < len; i += 2 * MIB)
+		(void)p[i];
+	took = faults() - before;
+	printf("%ld faults\n", took);
+	return status || took < 7 || took > 9;
 }
 
 static void *write_there(void *p)
