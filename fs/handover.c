@@ -334,7 +334,6 @@ static void take_written(const u8 *written, const struct gmfs_extent *e)
 static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i,
 			const u8 *written)
 {
-	const u8 *p = i->extents;
 	struct gmfs_extent e;
 	u32 n;
 	int err;
@@ -342,10 +341,8 @@ static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i,
 	err = gmfs_extents_reserve(&gi->extents, i->nr_extents);
 	if (err)
 		return err;
-	for (n = 0; n < i->nr_extents; n++, p += 12) {
-		e.at = get_unaligned_be32(p);
-		e.start = get_unaligned_be32(p + 4);
-		e.nr = get_unaligned_be32(p + 8);
+	for (n = 0; n < i->nr_extents; n++) {
+		e = gmfs_image_extent(i, n);
 		err = gmfs_blocks_take(&gmfs.region.blocks, e.start, e.nr);
 		if (err)
 			return err;
@@ -813,13 +810,13 @@ static void take_blocks(const struct gmfs_image *img)
 {
 	u32 pos = gmfs_image_first(img), n;
 	struct gmfs_image_inode i;
-	const u8 *p;
+	struct gmfs_extent e;
 
 	while (gmfs_image_next(img, &pos, &i) > 0)
-		for (n = 0, p = i.extents; n < i.nr_extents; n++, p += 12)
-			gmfs_blocks_take(&gmfs.region.blocks,
-					 get_unaligned_be32(p + 4),
-					 get_unaligned_be32(p + 8));
+		for (n = 0; n < i.nr_extents; n++) {
+			e = gmfs_image_extent(&i, n);
+			gmfs_blocks_take(&gmfs.region.blocks, e.start, e.nr);
+		}
 }
 
 static void take_image(void *image, size_t size, const char *from)

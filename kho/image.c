@@ -392,6 +392,24 @@ int gmfs_image_next(const struct gmfs_image *img, u32 *pos,
 	return 1;
 }
 
+/**
+ * gmfs_image_extent - read one of an inode's extents
+ * @inode: what gmfs_image_next() read
+ * @n: which one, below its nr_extents
+ *
+ * Return: the extent; out of bounds if the image was not checked.
+ */
+struct gmfs_extent gmfs_image_extent(const struct gmfs_image_inode *inode, u32 n)
+{
+	const u8 *p = inode->extents + n * EXTENT_BYTES;
+
+	return (struct gmfs_extent) {
+		.at	= get_unaligned_be32(p),
+		.start	= get_unaligned_be32(p + 4),
+		.nr	= get_unaligned_be32(p + 8),
+	};
+}
+
 /* Where gmfs_image_next() begins. */
 u32 gmfs_image_first(const struct gmfs_image *img)
 {
@@ -511,31 +529,29 @@ static int check_extents(struct gmfs_image *img,
 {
 	u32 nr_blocks = img->region.size / img->region.block_size;
 	u64 next = 0;
-	const u8 *p = inode->extents;
-	u32 i, at, start, nr;
+	struct gmfs_extent e;
+	u32 i;
 
 	if (inode->size > img->region.size)
 		return refuse(img, -ERANGE, "inode %llu is larger than the region",
 			      (unsigned long long)inode->ino);
 
-	for (i = 0; i < inode->nr_extents; i++, p += EXTENT_BYTES) {
-		at = get_unaligned_be32(p);
-		start = get_unaligned_be32(p + 4);
-		nr = get_unaligned_be32(p + 8);
-		if (!nr || at < next || (u64)at + nr > nr_blocks)
+	for (i = 0; i < inode->nr_extents; i++) {
+		e = gmfs_image_extent(inode, i);
+		if (!e.nr || e.at < next || (u64)e.at + e.nr > nr_blocks)
 			return refuse(img, -EINVAL, "extent %u of inode %llu is out of order",
 				      i, (unsigned long long)inode->ino);
-		if (start >= nr_blocks || nr > nr_blocks - start)
+		if (e.start >= nr_blocks || e.nr > nr_blocks - e.start)
 			return refuse(img, -ERANGE, "extent %u of inode %llu leaves the region",
 				      i, (unsigned long long)inode->ino);
-		if (start < GMFS_HEAD_BLOCKS(nr_blocks))
+		if (e.start < GMFS_HEAD_BLOCKS(nr_blocks))
 			return refuse(img, -ERANGE, "extent %u of inode %llu is in the region's head",
 				      i, (unsigned long long)inode->ino);
-		if (find_next_bit(used, start + nr, start) < start + nr)
+		if (find_next_bit(used, e.start + e.nr, e.start) < e.start + e.nr)
 			return refuse(img, -EEXIST, "extent %u of inode %llu overlaps another",
 				      i, (unsigned long long)inode->ino);
-		bitmap_set(used, start, nr);
-		next = (u64)at + nr;
+		bitmap_set(used, e.start, e.nr);
+		next = (u64)e.at + e.nr;
 	}
 	return 0;
 }

@@ -14,6 +14,18 @@ struct gmfs_image_time {
 enum { GMFS_ATIME, GMFS_MTIME, GMFS_CTIME, GMFS_BTIME, GMFS_NR_TIMES };
 
 /**
+ * struct gmfs_extent - a run of a file's blocks that is one run of the region
+ * @at: first block in the file
+ * @start: first block in the region
+ * @nr: number of blocks
+ */
+struct gmfs_extent {
+	u32 at;
+	u32 start;
+	u32 nr;
+};
+
+/**
  * struct gmfs_image_inode - one inode as the image tells it
  * @ino: its number
  * @mode: type and permissions
@@ -23,7 +35,7 @@ enum { GMFS_ATIME, GMFS_MTIME, GMFS_CTIME, GMFS_BTIME, GMFS_NR_TIMES };
  * @minor: of a device node
  * @times: see GMFS_ATIME and the others
  * @size: regular files: bytes
- * @extents: regular files: @nr_extents times three cells
+ * @extents: regular files: @nr_extents times three cells; see gmfs_image_extent()
  * @nr_extents: how many
  * @target: symbolic links: ends in NUL
  * @names: directories: @nr_entries strings, each ends in NUL
@@ -101,6 +113,7 @@ int gmfs_image_check(struct gmfs_image *img, const void *buf, size_t size,
 		     const struct gmfs_image_region *region);
 int gmfs_image_next(const struct gmfs_image *img, u32 *pos,
 		    struct gmfs_image_inode *inode);
+struct gmfs_extent gmfs_image_extent(const struct gmfs_image_inode *inode, u32 n);
 u32 gmfs_image_first(const struct gmfs_image *img);
 
 #endif /* _GMFS_IMAGE_H */

@@ -131,18 +131,16 @@ static void print_time(s64 sec)
 static void print_extents(const struct gmfs_image *img, const struct gmfs_image_inode *i,
 			  bool good)
 {
-	u32 k, b, at, start, nr, written;
-	const u8 *e = i->extents;
+	struct gmfs_extent e;
+	u32 k, b, written;
 
-	for (k = 0; k < i->nr_extents; k++, e += 12) {
-		at = get_unaligned_be32(e);
-		start = get_unaligned_be32(e + 4);
-		nr = get_unaligned_be32(e + 8);
-		printf("%22s blocks %u+%u at block %u, 0x%llx", "", at, nr, start,
-		       img->region.base + start * img->region.block_size);
+	for (k = 0; k < i->nr_extents; k++) {
+		e = gmfs_image_extent(i, k);
+		printf("%22s blocks %u+%u at block %u, 0x%llx", "", e.at, e.nr, e.start,
+		       img->region.base + e.start * img->region.block_size);
 		written = 0;
-		for (b = 0; good && b < nr; b++)
-			written += img->written[(start + b) / 8] >> (start + b) % 8 & 1;
+		for (b = e.start; good && b < e.start + e.nr; b++)
+			written += img->written[b / 8] >> b % 8 & 1;
 		if (good)
 			printf(", %u written", written);
 		putchar('\n');
@@ -269,7 +267,7 @@ static int show_image(const void *buf, size_t size, const struct gmfs_image_regi
 	read_nodes(&img);
 	for (i = 0; i < nr_nodes; i++)
 		for (k = 0; k < nodes[i].i.nr_extents; k++)
-			blocks += get_unaligned_be32(nodes[i].i.extents + 12 * k + 8);
+			blocks += gmfs_image_extent(&nodes[i].i, k).nr;
 	printf("Region %s at 0x%llx, blocks of %s; %u inodes, the next is %llu; files have %llu blocks, %s\n",
 	       exact(img.region.size), img.region.base, human(img.region.block_size), nr_nodes,
 	       img.next_ino, blocks, human(blocks * img.region.block_size));
