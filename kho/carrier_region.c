@@ -26,7 +26,7 @@
  * @region: whose head it is
  * @stamp: of this kernel; the time when it was last read
  * @kexec: this kernel was started by kexec
- * @generation: the highest seen
+ * @generation: of the image that was found or written last
  * @moved: where the head of another region was found, or 0
  */
 static struct carrier {
@@ -91,9 +91,7 @@ int gmfs_slots_publish(const void *image, size_t size)
 
 	if (err)
 		return err;
-	err = gmfs_head_seal(&head, image, size, here.generation + 1, &here.stamp);
-	if (!err)
-		here.generation++;
+	err = gmfs_head_seal(&head, image, size, &here.stamp, &here.generation);
 	memunmap(head.map);
 	return err;
 }
@@ -131,6 +129,7 @@ int gmfs_slots_wipe(void)
 	if (err)
 		return err;
 	gmfs_head_wipe(&head);
+	here.generation = 0;
 	memunmap(head.map);
 	if (here.moved) {
 		map = memremap(here.moved, PAGE_SIZE, MEMREMAP_WB);
@@ -205,6 +204,7 @@ int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 	if (err != -ENOENT && !is_believed(&found)) {
 		pr_info("what is in the region is from before the machine was reset: forgotten\n");
 		gmfs_head_wipe(&head);
+		here.generation = 0;
 		err = -ENOENT;
 	}
 	if (err == -ENOENT)

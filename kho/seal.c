@@ -112,10 +112,18 @@ static int check_image(const struct gmfs_head *head, const struct gmfs_seal *sea
 
 static void date(struct gmfs_found *found, const struct gmfs_seal *seal)
 {
-	found->generation = get64(seal->generation);
 	found->stamp.tsc = get64(seal->tsc);
 	memcpy(found->stamp.boot_id, seal->boot_id, sizeof(seal->boot_id));
 	found->dated = true;
+}
+
+/*
+ * Slot 1 counts only beside a slot 0: the first seal is written to that, who wipes a
+ * head begins there, and the head of a region of another size has slot 1 elsewhere.
+ */
+static bool has_slot_0(const struct gmfs_head *head)
+{
+	return get64(slot(head, 0)->magic) == GMFS_SEAL_MAGIC;
 }
 
 /**
@@ -136,8 +144,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 	int i, err, bad = 0;
 
 	*found = (struct gmfs_found){ 0 };
-	/* The first seal is written there, and who wipes a head begins there. */
-	if (get64(slot(head, 0)->magic) != GMFS_SEAL_MAGIC)
+	if (!has_slot_0(head))
 		return -ENOENT;
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
 		seal = slot(head, i);
@@ -152,6 +159,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 			continue;
 		newest = seal;
 		date(found, seal);
+		found->generation = get64(seal->generation);
 	}
 	if (bad || !newest)
 		return bad ?: -ENOENT;
@@ -233,20 +241,34 @@ static void write_seal(const struct gmfs_head *head, struct gmfs_seal *to,
 	set_state(to, state);
 }
 
-/* The slots, the one with the newest seal last. */
-static void by_age(const struct gmfs_head *head,
-		   struct gmfs_seal *seals[GMFS_NR_SLOTS])
+/* The slots, the one with the newest seal last. Returns that one's generation, or 0. */
+static u64 by_age(const struct gmfs_head *head,
+		  struct gmfs_seal *seals[GMFS_NR_SLOTS])
 {
-	u64 age[GMFS_NR_SLOTS] = { 0 };
+	struct gmfs_seal *newest = NULL, *seal;
 	struct gmfs_found ignored;
-	int i, newest;
+	u64 generation = 0;
+	int i;
 
-	for (i = 0; i < GMFS_NR_SLOTS; i++)
-		if (!check_seal(head, slot(head, i), &ignored))
-			age[i] = get64(slot(head, i)->generation) + 1;
-	newest = age[1] >= age[0];	/* if there is none, slot 0 is written first */
-	seals[0] = slot(head, !newest);
-	seals[1] = slot(head, newest);
+	for (i = 0; i < GMFS_NR_SLOTS; i++) {
+		seal = slot(head, i);
+		if (check_seal(head, seal, &ignored) ||
+		    (newest && get64(seal->generation) <= generation))
+			continue;
+		newest = seal;
+		generation = get64(seal->generation);
+	}
+	/* If there is none, slot 0 is written first. */
+	seals[1] = newest ?: slot(head, 1);
+	seals[0] = slot(head, seals[1] == slot(head, 0));
+	return generation;
+}
+
+/* What slot 1 has must not come to count when there is a slot 0 again. */
+static void forget_slot_1(const struct gmfs_head *head)
+{
+	if (!has_slot_0(head))
+		set_state(slot(head, 1), STATE_NONE);
 }
 
 /**
@@ -254,13 +276,13 @@ static void by_age(const struct gmfs_head *head,
  * @head: the head
  * @image: the image
  * @size: bytes
- * @generation: above all that gmfs_head_find() has seen
  * @now: of the running kernel
+ * @generation: set to that of the image
  *
  * Return: 0; -EFBIG if it does not fit, which the writer of the image prevents.
  */
 int gmfs_head_seal(const struct gmfs_head *head, const void *image, size_t size,
-		   u64 generation, const struct gmfs_stamp *now)
+		   const struct gmfs_stamp *now, u64 *generation)
 {
 	struct gmfs_seal *seals[GMFS_NR_SLOTS];
 	struct gmfs_found ignored;
@@ -268,8 +290,9 @@ int gmfs_head_seal(const struct gmfs_head *head, const void *image, size_t size,
 
 	if (size > gmfs_slot_size(&head->region) - GMFS_SLOT_IMAGE)
 		return -EFBIG;
-	by_age(head, seals);
-	write_seal(head, seals[0], image, size, generation, now, GMFS_SEALED);
+	forget_slot_1(head);
+	*generation = by_age(head, seals) + 1;
+	write_seal(head, seals[0], image, size, *generation, now, GMFS_SEALED);
 	/* Damaged ones do not come before this unless KHO had the image. */
 	err = check_seal(head, seals[1], &ignored);
 	if (err && err != -ENOENT)
@@ -290,6 +313,7 @@ void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now)
 	struct gmfs_found ignored;
 	int i;
 
+	forget_slot_1(head);
 	by_age(head, seals);
 	for (i = 0; i < GMFS_NR_SLOTS; i++)
 		if (get64(seals[i]->magic) == GMFS_SEAL_MAGIC &&

@@ -48,7 +48,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found);
 bool gmfs_head_is_believed(const struct gmfs_found *found,
 			   const struct gmfs_stamp *now, bool kexec);
 int gmfs_head_seal(const struct gmfs_head *head, const void *image, size_t size,
-		   u64 generation, const struct gmfs_stamp *now);
+		   const struct gmfs_stamp *now, u64 *generation);
 void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now);
 void gmfs_head_wipe(const struct gmfs_head *head);
 

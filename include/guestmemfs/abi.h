@@ -121,7 +121,8 @@
  * GMFS_OPEN; if slot 0 has no seal, it gets one with @generation 0 and no image.
  * The slot that counts is the one with the highest generation. If it is open, a
  * crash left it: there were files, and nobody knows any more which blocks they
- * have. A head whose slot 0 has not even the magic number has nothing.
+ * have. A head whose slot 0 has not even the magic number has nothing, whatever is
+ * in slot 1; whoever writes to such a head makes @state of slot 1 0 first.
  *
  * An image is only believed in the boot that wrote it (@boot_id), or in a kernel
  * that kexec started and whose time-stamp counter has gone on (@tsc): a machine
@@ -141,7 +142,7 @@
  * @version: GMFS_SEAL_VERSION; another one may have another layout, but for
  *	@magic, @version, @state and @boot_id
  * @state: GMFS_SEALED or GMFS_OPEN; anything else, and the slot has no seal
- * @generation: one more than that of the image before
+ * @generation: one more than that of the image before; 1 if there is none in the head
  * @base: physical address of the region, bytes
  * @size: of the region, bytes
  * @block_size: bytes

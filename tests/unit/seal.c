@@ -74,7 +74,10 @@ static void expect_none(const struct gmfs_head *h, int err, const char *why)
 
 static void leave(const struct gmfs_head *h, const char *image, u64 generation)
 {
-	expect_eq(gmfs_head_seal(h, image, strlen(image), generation, &monday), 0);
+	u64 got;
+
+	expect_eq(gmfs_head_seal(h, image, strlen(image), &monday, &got), 0);
+	expect_eq(got, generation);
 }
 
 static void crc_is_rfc3720s(const void *arg)
@@ -126,12 +129,13 @@ static void too_large(const void *arg)
 	size_t max = gmfs_slot_size(&region) - GMFS_SLOT_IMAGE;
 	char *image = calloc(1, max);
 	struct gmfs_found f;
+	u64 generation;
 
 	expect_eq(gmfs_slot_size(&region), 1 << 20);
 	leave(&h, "one", 1);
-	expect_eq(gmfs_head_seal(&h, image, max + 1, 2, &monday), -EFBIG);
+	expect_eq(gmfs_head_seal(&h, image, max + 1, &monday, &generation), -EFBIG);
 	expect_image(&h, "one", 1);
-	expect_eq(gmfs_head_seal(&h, image, max, 2, &monday), 0);
+	expect_eq(gmfs_head_seal(&h, image, max, &monday, &generation), 0);
 	expect_eq(gmfs_head_find(&h, &f), 0);
 	expect_eq(f.size, max);
 	free(image);
@@ -157,7 +161,10 @@ static int result(const struct gmfs_head *h, char *image)
 
 static void do_seal(const struct gmfs_head *h)
 {
-	leave(h, "the new one", 10);
+	const char *image = "the new one";
+	u64 generation;
+
+	expect_eq(gmfs_head_seal(h, image, strlen(image), &monday, &generation), 0);
 }
 
 static void do_open(const struct gmfs_head *h)
@@ -172,7 +179,7 @@ static void do_wipe(const struct gmfs_head *h)
 
 struct cut {
 	const char *name;
-	const char *states;	/* s: seal, o: open */
+	const char *states;	/* s: seal, o: open, -: slot 0 goes */
 	void (*act)(const struct gmfs_head *h);
 };
 
@@ -191,6 +198,11 @@ static void cut(const void *arg)
 	for (s = c->states; *s; s++) {
 		if (*s == 'o') {
 			gmfs_head_open(&h, &monday);
+			continue;
+		}
+		if (*s == '-') {
+			memset(h.map, 0, sizeof(struct gmfs_seal));
+			generation = 0;
 			continue;
 		}
 		sprintf(old, "an old image that is longer, %llu",
@@ -230,6 +242,10 @@ static const struct cut cuts[] = {
 	{ "change after an image", "s", do_open },
 	{ "change after two images", "ss", do_open },
 	{ "change after changes", "soso", do_open },
+	{ "image after half of a wipe", "sss-", do_seal },
+	{ "image after half of a wipe and changes", "sss-o", do_seal },
+	{ "change after half of a wipe", "sss-", do_open },
+	{ "forget after half of a wipe", "sss-", do_wipe },
 	{ "forget", "s", do_wipe },
 	{ "forget an open one", "so", do_wipe },
 	{ "forget two", "ss", do_wipe },
@@ -303,31 +319,53 @@ static void is_at(const void *arg)
 	free(h.map);
 }
 
-/* A wipe may not know where slot 1 is. */
+/* A wipe may not know where slot 1 is: what that has must not come back. */
 static void no_slot_0(const void *arg)
 {
 	struct gmfs_head h = new_head();
+	int i;
 
-	leave(&h, "one", 1);
-	leave(&h, "two", 2);
-	memset(h.map, 0, sizeof(struct gmfs_seal));
-	expect_none(&h, -ENOENT, "");
-	leave(&h, "three", 3);
-	expect_image(&h, "three", 3);
+	for (i = 0; i < 2; i++) {
+		leave(&h, "one", 1);
+		leave(&h, "two", 2);
+		leave(&h, "three", 3);
+		leave(&h, "four", 4);
+		memset(h.map, 0, sizeof(struct gmfs_seal));
+		expect_none(&h, -ENOENT, "");
+		if (i)
+			gmfs_head_open(&h, &monday);
+		leave(&h, "five", 1);
+		expect_image(&h, "five", 1);
+		gmfs_head_open(&h, &monday);
+		expect_none(&h, -EUCLEAN, "did not leave an image");
+		leave(&h, "six", 2);
+		expect_image(&h, "six", 2);
+		gmfs_head_wipe(&h);
+	}
 	free(h.map);
 }
 
+/* What is damaged has no generation, and does not hide that of the other. */
 static void heals(const void *arg)
 {
 	struct gmfs_head h = new_head();
+	struct gmfs_found f;
 
 	leave(&h, "one", 1);
 	leave(&h, "two", 2);
+	leave(&h, "three", 3);
+	leave(&h, "four", 4);
+	put_unaligned_be64(~0ULL, &seal_of(&h, 0)->generation);
+	expect_none(&h, -EBADMSG, "damaged");
+	expect_eq(gmfs_head_find(&h, &f), -EBADMSG);
+	expect_eq(f.generation, 0);
+	leave(&h, "five", 5);
+	expect_image(&h, "five", 5);
 	seal_of(&h, 0)->crc ^= 1;
 	seal_of(&h, 1)->crc ^= 1;
 	expect_none(&h, -EBADMSG, "damaged");
-	leave(&h, "three", 3);
-	expect_image(&h, "three", 3);
+	leave(&h, "six", 1);
+	expect_image(&h, "six", 1);
 	free(h.map);
 }
 
