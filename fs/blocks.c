@@ -85,6 +85,9 @@ static void scan(const struct gmfs_blocks *b, u32 want, u32 at,
 			continue;
 		if (end - start < tight->score)
 			*tight = (struct run){ start, want, end - start };
+		/* None is tighter; and only a PUD's worth is worth aligning. */
+		if (end - start == want && want < b->group)
+			break;
 		place = first_aligned(b, start, at);
 		if (place < end && end - place >= want &&
 		    end - start < aligned->score)

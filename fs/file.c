@@ -194,7 +194,7 @@ void gmfs_file_unmap_puds(struct inode *inode, loff_t from, loff_t to)
  *
  * Context: inside gmfs_change_begin(), with the mapping's invalidate_lock held
  * for writing; may sleep.
- * Return: 0; -ENOSPC or -ENOMEM with nothing changed.
+ * Return: as gmfs_region_alloc().
  */
 int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to)
 {

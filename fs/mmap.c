@@ -144,6 +144,8 @@ static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 	gmfs_change_end();
 	if (!err)
 		return 0;
+	if (err == -EINTR)
+		return VM_FAULT_SIGBUS;
 	pr_warn_ratelimited("cannot fill a hole of inode %llu, or zero its block: %pe\n",
 			    (u64)inode->i_ino, ERR_PTR(err));
 	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;

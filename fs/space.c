@@ -17,6 +17,7 @@
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #include "guestmemfs.h"
@@ -103,6 +104,10 @@ static int fill_hole(struct gmfs_region *r, struct gmfs_extents *got, u32 at,
 		goal = start + len;
 		at += len;
 		nr -= len;
+		/* Each piece may cost a pass over all free runs. */
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
 	return 0;
 }
@@ -136,7 +141,7 @@ static int fill_holes(struct gmfs_region *r, const struct gmfs_extents *x,
  * @to: block after the last
  *
  * Context: the file's invalidate_lock is held for writing; may sleep.
- * Return: 0; -ENOSPC or -ENOMEM with nothing changed.
+ * Return: 0; -ENOSPC, -ENOMEM, or -EINTR if a signal kills; with nothing changed.
  */
 int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 		      u32 to)
@@ -158,6 +163,7 @@ int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 			give_back(r, &got.e[i]);
 		else
 			gmfs_extents_insert(x, got.e[i]);
+		cond_resched();
 	}
 	mutex_unlock(&r->lock);
 	memalloc_nofs_restore(nofs);
