@@ -77,9 +77,9 @@ guest_blob() {
 	sed -n 's/.*GUEST blob \([0-9a-f]*\).*/\1/p' $guest_console | head -n 1
 }
 
-# The last checksum of it that the guest printed.
+# The last checksum of it that the guest printed, to its end.
 guest_sum() {
-	grep -ao 'GUEST [0-9]* [0-9a-f]*' $guest_console | tail -n 1 | cut -d' ' -f3
+	grep -aoE 'GUEST [0-9]+ [0-9a-f]{32}' $guest_console | tail -n 1 | cut -d' ' -f3
 }
 
 # The highest count the guest printed.
@@ -123,7 +123,7 @@ guest_mark() {
 
 # The checksum of what guest_mark had it write.
 guest_marked() {
-	grep -ao "GUEST marked $1 [0-9a-f]*" $guest_console | tail -n 1 | grep -o '[^ ]*$'
+	grep -aoE "GUEST marked $1 [0-9a-f]{32}" $guest_console | tail -n 1 | grep -o '[^ ]*$'
 }
 
 # guest_memory KEY: KiB of its RAM by /proc/PID/smaps, Rss or Private_Dirty say.

@@ -50,8 +50,7 @@ with() {
 	same "is at the end" 10000000 "$(stat -c %s $mnt/blob)"
 	check "sendfile and splice" sh -c "xfs_io -f -c 'sendfile -i $mnt/blob 0 5000000' /tmp/out && cmp /tmp/blob /tmp/out"
 	check "execute" sh -c "cp /bin/busybox $mnt/busybox && $mnt/busybox true"
-	/job/tests/private hold $mnt/blob &
-	sleep 0.5
+	holding /job/tests/private hold $mnt/blob
 	refused "not what is private to somebody" "Text file busy" \
 		dd if=/dev/zero of=$mnt/blob count=1 conv=notrunc
 	check "but read it" cmp -n 5000000 /tmp/blob $mnt/blob

@@ -33,7 +33,7 @@ stage1() {
 	ln -s a $mnt/s
 	/job/tests/gmem fill $mnt/a 1
 	before=$(describe $mnt)
-	/job/tests/gmem hold $mnt/a &
+	holding /job/tests/gmem hold $mnt/a
 	holder=$!
 	check "freeze" bash -c "echo 1 >$active"
 	same "on" 1 "$(cat $active)"
@@ -60,27 +60,24 @@ stage1() {
 	END
 	same "nothing changed" "$before" "$(describe $mnt)"
 	check "reading names goes on" ls -lR $mnt
-	sum=$(/job/tests/gmem sum $mnt/a)
-	sleep 0.5
+	/job/tests/gmem sum $mnt/a >/tmp/sum
 	check "writing to written blocks goes on" \
-		test "$sum" != "$(/job/tests/gmem sum $mnt/a)"
+		soon sh -c "! /job/tests/gmem sum $mnt/a | cmp - /tmp/sum"
 	[[ ! -e $out ]] || check "KHO has the image" cmp $out $image
 	check "dtc decodes it" sh -c "dtc -I dtb -O dts $image >/tmp/dts"
 	check "and it tells of the file" grep -q '"a", \|, "a"' /tmp/dts
 
 	/job/tests/gmem fill $mnt/fresh 1 &
 	waiter=$!
-	sleep 1
-	same "a fault on an unwritten block sleeps" D \
-		"$(awk '{ print $3 }' /proc/$waiter/stat)"
+	check "a fault on an unwritten block sleeps" soon asleep $waiter 1
 	/job/tests/gmem fill $mnt/fresh 1 &
 	killed=$!
-	sleep 0.5
+	soon asleep $killed 1
 	check "but can be killed" sh -c "kill -9 $killed"
 	wait $killed 2>/dev/null
 	/job/tests/gmem orders $mnt/fresh2 &
 	orders=$!
-	sleep 1.5
+	check "so do two faults of different orders for one block" soon asleep $orders 2
 	check "KHO has it where there is KHO" test "$(cat /sys/fs/guestmemfs/carriers)" = region -o -e $out
 	check "thaw" bash -c "echo 0 >$active"
 	same "off again" 0 "$(cat $active)"
@@ -89,7 +86,7 @@ stage1() {
 	wait $waiter
 	same "the fault goes on" 0 $?
 	wait $orders
-	same "two faults of different orders" 0 $?
+	same "and get the same entry" 0 $?
 	check "changes go on" touch $mnt/new
 	check "the image is withdrawn" test ! -e $out
 	kill $holder

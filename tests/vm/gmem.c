@@ -722,7 +722,7 @@ static int cmd_hog(char **a)
 	return 0;
 }
 
-/* hold FILE: map it, write to every page for ever. For freeze tests. */
+/* hold FILE: map it, write to every page, say so, and do it for ever. */
 static int cmd_hold(char **a)
 {
 	int fd = open_file(a[0]);
@@ -733,6 +733,10 @@ static int cmd_hold(char **a)
 	for (n = 0; ; n++) {
 		for (i = 0; i < len; i += 4096)
 			*(volatile unsigned long *)(p + i) = n;
+		if (!n) {
+			puts("held");
+			fflush(stdout);
+		}
 		usleep(1000);
 	}
 	return 1;

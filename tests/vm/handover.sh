@@ -45,10 +45,9 @@ stage1() {
 	mkdir $mnt/late
 	mv $mnt/vms/one $mnt/late/one
 	truncate -s 4M $mnt/open
-	/job/tests/gmem hold $mnt/open &
-	/job/tests/gmem hold $mnt/vms/ram5 &
+	holding /job/tests/gmem hold $mnt/open
+	holding /job/tests/gmem hold $mnt/vms/ram5
 	named=$!
-	sleep 0.3
 	rm $mnt/open
 	kill -STOP $named
 	remember

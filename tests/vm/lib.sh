@@ -51,6 +51,28 @@ same() {
 	fi
 }
 
+# soon COMMAND...: it may take a minute until the command succeeds.
+soon() {
+	local i
+	for i in {1..600}; do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	return 1
+}
+
+# holding COMMAND...: run it in the background, and go on when it has said something.
+holding() {
+	rm -f /tmp/held
+	"$@" >/tmp/held &
+	soon test -s /tmp/held
+}
+
+# asleep PID NR: so many of its threads are, and not for a signal to wake them.
+asleep() {
+	[[ $(cat "/proc/$1/task"/*/stat | awk '$3 == "D"' | wc -l) = "$2" ]]
+}
+
 # io COMMANDS FILE: xfs_io, which tells of errors but exits with 0.
 io() {
 	local out

@@ -29,7 +29,7 @@ sealed() {
 	for slot in 0 1; do
 		insmod /job/guestmemfs_peek.ko at=$((4992 * 1048576 + slot * 1048576 + 8)) || return
 		rmmod guestmemfs_peek
-		! dmesg | tail -n 1 | grep -q 'peek 6c616573' || n=$((n + 1))
+		! dmesg | grep 'peek ' | tail -n 1 | grep -q 'peek 6c616573' || n=$((n + 1))
 	done
 	echo $n
 }

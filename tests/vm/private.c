@@ -207,7 +207,7 @@ static void test_huge(void)
 	must(smaps("FilePmdMapped:") == LEN / 1024, "2 MiB of page cache by a PMD");
 }
 
-/* hold FILE: keep a private mapping, all of it read. */
+/* hold FILE: keep a private mapping, all of it read, and say so. */
 static void test_hold(void)
 {
 	char *p = map_private();
@@ -216,6 +216,8 @@ static void test_hold(void)
 	must(!!p, "a private mapping");
 	for (i = 0; i < LEN; i += 4096)
 		(void)*(volatile char *)(p + i);
+	puts("held");
+	fflush(stdout);
 	pause();
 }
 

@@ -18,8 +18,7 @@ stage1() {
 	check "pages: O_DIRECT, process_vm_readv, vmsplice, mlock" /job/tests/private pages $p
 	check "2 MiB folios, mapped by PMDs" /job/tests/private huge $p
 
-	/job/tests/private hold $p &
-	sleep 0.5
+	holding /job/tests/private hold $p
 	same "what is read is cached" 8388608 "$(cached)"
 	truncate -s 8M $mnt/q
 	refused "no write beside it, by a copy" "Text file busy" \
@@ -34,7 +33,7 @@ stage1() {
 	want=$(/job/tests/gmem sum $mnt/big)
 	p=$mnt/big
 	same "a large file, read through a private mapping" "$want" "$(/job/tests/gmem private-sum $p)"
-	same "is cached" 943718400 "$(cached)"
+	check "is cached" test "$(cached)" -gt 900000000
 	free=$(awk '/MemFree/ { print int($2 / 1024) }' /proc/meminfo)
 	check "memory pressure" /job/tests/gmem hog $((free + 300))
 	report info "900 MiB cached, $free MiB free before the pressure; $(($(cached) >> 20)) MiB cached after"

@@ -74,6 +74,7 @@ next_cmdline() {
 	base=$(sed 's/memmap=[^ ]*//g; s/guestmemfs=[^ ]*//g' /proc/cmdline)
 	kexec -s -l /job/vmlinuz --initrd=/job/initrd --command-line="$base $1"
 	sync
+	echo "=== kexec" >/dev/ttyS0
 	kexec -e
 	sleep 60
 }

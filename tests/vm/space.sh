@@ -89,8 +89,7 @@ stage1() {
 	same "contents" "$sum" "$(/job/tests/gmem sum $mnt/a)"
 	truncate -s 10M $mnt/a
 	same "shrinking gives back" $((all - 5)) "$(free_blocks)"
-	/job/tests/gmem hold $mnt/a &
-	sleep 0.5
+	holding /job/tests/gmem hold $mnt/a
 	rm $mnt/a
 	same "an unlinked file that is mapped keeps its blocks" $((all - 5)) "$(free_blocks)"
 	kill $!
