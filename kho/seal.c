@@ -248,6 +248,7 @@ static u64 by_age(const struct gmfs_head *head,
 	struct gmfs_seal *newest = NULL, *seal;
 	struct gmfs_found ignored;
 	u64 generation = 0;
+	bool wrong;
 	int i;
 
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
@@ -258,16 +259,23 @@ static u64 by_age(const struct gmfs_head *head,
 		newest = seal;
 		generation = get64(seal->generation);
 	}
-	/* If there is none, slot 0 is written first. */
-	seals[1] = newest ?: slot(head, 1);
+	/* If there is none, slot 0 is written first; but one that is wrong refuses all. */
+	if (!newest) {
+		wrong = has_slot_0(head) && get32(slot(head, 0)->state) != STATE_NONE;
+		newest = slot(head, !wrong);
+	}
+	seals[1] = newest;
 	seals[0] = slot(head, seals[1] == slot(head, 0));
 	return generation;
 }
 
-/* What slot 1 has must not come to count when there is a slot 0 again. */
+/*
+ * What slot 1 has must not come to count when slot 0 changes, if that has nothing or
+ * is of a region of another size.
+ */
 static void forget_slot_1(const struct gmfs_head *head)
 {
-	if (!has_slot_0(head))
+	if (!has_slot_0(head) || !is_bound_to(slot(head, 0), &head->region))
 		set_state(slot(head, 1), STATE_NONE);
 }
 
@@ -313,7 +321,9 @@ void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now)
 	struct gmfs_found ignored;
 	int i;
 
-	forget_slot_1(head);
+	/* Another region's slot 0 stays until slot 1 is open. */
+	if (!has_slot_0(head))
+		forget_slot_1(head);
 	by_age(head, seals);
 	for (i = 0; i < GMFS_NR_SLOTS; i++)
 		if (get64(seals[i]->magic) == GMFS_SEAL_MAGIC &&
@@ -334,6 +344,7 @@ void gmfs_head_wipe(const struct gmfs_head *head)
 	struct gmfs_seal *seals[GMFS_NR_SLOTS];
 	int i;
 
+	forget_slot_1(head);
 	by_age(head, seals);
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
 		set_state(seals[i], STATE_NONE);

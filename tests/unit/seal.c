@@ -177,9 +177,20 @@ static void do_wipe(const struct gmfs_head *h)
 	gmfs_head_wipe(h);
 }
 
+/* Slot 0 becomes that of a region of another size. */
+static void make_foreign(const struct gmfs_head *h)
+{
+	struct gmfs_seal *seal = seal_of(h, 0), s;
+
+	put_unaligned_be64(region.size * 2, &seal->size);
+	s = *seal;
+	s.state = 0;
+	put_unaligned_be32(gmfs_crc32c(&s, offsetof(struct gmfs_seal, crc)), &seal->crc);
+}
+
 struct cut {
 	const char *name;
-	const char *states;	/* s: seal, o: open, -: slot 0 goes */
+	const char *states;	/* s: seal, o: open, -: slot 0 goes, x: becomes foreign */
 	void (*act)(const struct gmfs_head *h);
 };
 
@@ -198,6 +209,10 @@ static void cut(const void *arg)
 	for (s = c->states; *s; s++) {
 		if (*s == 'o') {
 			gmfs_head_open(&h, &monday);
+			continue;
+		}
+		if (*s == 'x') {
+			make_foreign(&h);
 			continue;
 		}
 		if (*s == '-') {
@@ -245,6 +260,9 @@ static const struct cut cuts[] = {
 	{ "image after half of a wipe", "sss-", do_seal },
 	{ "image after half of a wipe and changes", "sss-o", do_seal },
 	{ "change after half of a wipe", "sss-", do_open },
+	{ "image beside another region's", "sssx", do_seal },
+	{ "change beside another region's", "sssx", do_open },
+	{ "forget another region's", "sssx", do_wipe },
 	{ "forget after half of a wipe", "sss-", do_wipe },
 	{ "forget", "s", do_wipe },
 	{ "forget an open one", "so", do_wipe },
