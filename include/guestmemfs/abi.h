@@ -122,8 +122,8 @@
  * The slot that counts is the one with the highest generation. If it is open, a
  * crash left it: there were files, and nobody knows any more which blocks they
  * have. A head whose slot 0 has not even the magic number has nothing, whatever is
- * in slot 1. Whoever writes to such a head, or to one whose slot 0 is of another
- * region, makes @state of slot 1 0 first.
+ * in slot 1. Whoever writes to such a head makes @state of slot 1 0 first; so does
+ * whoever seals or wipes one whose slot 0 is of another region.
  *
  * An image is only believed in the boot that wrote it (@boot_id), or in a kernel
  * that kexec started and whose time-stamp counter has gone on (@tsc): a machine
