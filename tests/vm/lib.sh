@@ -81,6 +81,15 @@ io() {
 	[[ -z $out ]] || { echo "$out"; return 1; }
 }
 
+# resident TEXT: the lab notes what this VM has of the host's memory at this moment.
+resident() {
+	report resident "$1"
+	sleep 3
+}
+
+# grows_by MIB TEXT: the lab checks that it grew by no more between the last two notes.
+grows_by() { report grows-by "$1 $2"; }
+
 # The module of the kernel that runs now, which need not be the first one.
 load() {
 	local k

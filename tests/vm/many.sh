@@ -35,7 +35,11 @@ restored() {
 }
 
 stage1() {
-	start
+	resident "before loading"
+	check "load" load
+	resident "after loading"
+	grows_by 64 "load: an untouched region costs the host a few MiB at most"
+	check "mount" mount_g
 	files 1M
 }
 
