@@ -33,6 +33,7 @@
 #include <linux/uuid.h>
 
 #include "guestmemfs.h"
+#include "places.h"
 #include "trace.h"
 #include "../kho/kho.h"
 
@@ -880,6 +881,25 @@ static int take_over(void)
 	return 0;
 }
 
+/* Where a region may have begun before: all the places are in the region's memory. */
+static int know_places(void)
+{
+	const size_t max = 64 << 10;
+	u64 places[GMFS_NR_PLACES];
+	char *cmdline = kvmalloc(max, GFP_KERNEL);
+	unsigned int nr;
+	ssize_t len;
+
+	if (!cmdline)
+		return -ENOMEM;
+	len = gmfs_read_file("/proc/cmdline", cmdline, max);
+	nr = gmfs_find_places(len < 0 ? "" : cmdline, GMFS_BLOCK_SIZE, gmfs.region.base,
+			      gmfs.region.size, places);
+	gmfs_slots_expect(places, nr);
+	kvfree(cmdline);
+	return 0;
+}
+
 /* Which boot this is, and whether kexec began it. */
 static int know_boot(void)
 {
@@ -902,7 +922,7 @@ static int know_boot(void)
 		return len;
 	}
 	gmfs_slots_init(&region, &boot_id, loader == LOADER_KEXEC);
-	return 0;
+	return know_places();
 }
 
 /**

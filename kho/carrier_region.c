@@ -14,8 +14,6 @@
 #include <guestmemfs/abi.h>
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/sched.h>
-#include <linux/sizes.h>
 #include <linux/string.h>
 #include <linux/timex.h>
 
@@ -28,6 +26,8 @@
  * @kexec: this kernel was started by kexec
  * @generation: of the image that was found or written last
  * @moved: where the head of another region was found, or 0
+ * @places: where to look for such a head
+ * @nr_places: how many
  */
 static struct carrier {
 	struct gmfs_image_region region;
@@ -35,6 +35,8 @@ static struct carrier {
 	bool kexec;
 	u64 generation;
 	phys_addr_t moved;
+	u64 places[8];
+	unsigned int nr_places;
 } here;
 
 void gmfs_seal_store(void *to, const void *from, size_t len)
@@ -73,6 +75,19 @@ void gmfs_slots_init(const struct gmfs_image_region *region,
 {
 	here = (struct carrier){ .region = *region, .kexec = kexec };
 	export_uuid(here.stamp.boot_id, boot_id);
+}
+
+/**
+ * gmfs_slots_expect - say where inside the region another region may have begun
+ * @places: physical addresses of blocks
+ * @nr: how many; those beyond the eighth are ignored
+ *
+ * Context: after gmfs_slots_init().
+ */
+void gmfs_slots_expect(const u64 *places, unsigned int nr)
+{
+	here.nr_places = min(nr, ARRAY_SIZE(here.places));
+	memcpy(here.places, places, here.nr_places * sizeof(*places));
 }
 
 /**
@@ -147,34 +162,40 @@ static bool is_believed(const struct gmfs_found *found)
 	return gmfs_head_is_believed(found, &here.stamp, here.kexec);
 }
 
+/* Whether another region's head is at @at; one from before a reset is wiped. */
+static int look_at(u64 at, struct gmfs_found *found)
+{
+	void *map = memremap(at, sizeof(struct gmfs_seal), MEMREMAP_WB);
+
+	if (!map)
+		return -ENOMEM;
+	if (gmfs_seal_is_at(map, at, found)) {
+		if (is_believed(found))
+			here.moved = at;
+		else
+			memset(map, 0, sizeof(struct gmfs_seal));
+	}
+	memunmap(map);
+	return 0;
+}
+
 /*
- * A region without a seal may have been somewhere else before: then there is a
- * head in the midst of it. One from before the machine was reset is wiped.
+ * A region without a seal may have been somewhere else before: then the old head is
+ * in the midst of the region. Touch as little memory as possible.
  */
 static int find_moved(struct gmfs_found *found)
 {
-	u64 end = here.region.base + here.region.size, at, step, i;
-	void *map;
+	unsigned int i;
+	int err;
 
-	for (at = here.region.base; at < end && !here.moved; at += step) {
-		step = min_t(u64, end - at, SZ_1G);
-		map = memremap(at, step, MEMREMAP_WB);
-		if (!map)
-			return -ENOMEM;
-		for (i = 0; i < step && !here.moved; i += here.region.block_size) {
-			if (!gmfs_seal_is_at(map + i, at + i, found))
-				continue;
-			if (is_believed(found))
-				here.moved = at + i;
-			else
-				memset(map + i, 0, sizeof(struct gmfs_seal));
-		}
-		memunmap(map);
-		cond_resched();
+	for (i = 0; i < here.nr_places && !here.moved; i++) {
+		err = look_at(here.places[i], found);
+		if (err)
+			return err;
 	}
 	if (!here.moved)
 		return -ENOENT;
-	pr_info("there is the head of another region at %pa\n", &here.moved);
+	pr_info("another region's head is at %pa\n", &here.moved);
 	return -ENXIO;
 }
 

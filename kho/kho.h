@@ -27,6 +27,7 @@ void gmfs_active_exit(void);
 /* In carrier_region.c */
 void gmfs_slots_init(const struct gmfs_image_region *region,
 		     const uuid_t *boot_id, bool kexec);
+void gmfs_slots_expect(const u64 *places, unsigned int nr);
 int gmfs_slots_publish(const void *image, size_t size);
 int gmfs_slots_open(void);
 int gmfs_slots_wipe(void);

@@ -97,6 +97,7 @@ int main(void)
 	blocks_tests();
 	extents_tests();
 	cmdline_tests();
+	places_tests();
 	fdt_tests();
 	xattrs_tests();
 	image_tests();

@@ -53,6 +53,7 @@ void *exact_copy(const void *data, size_t len);
 void blocks_tests(void);
 void extents_tests(void);
 void cmdline_tests(void);
+void places_tests(void);
 void fdt_tests(void);
 void xattrs_tests(void);
 void image_tests(void);
