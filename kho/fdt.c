@@ -10,6 +10,7 @@
  */
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/sched.h>
 #include <linux/string.h>
 #include <linux/unaligned.h>
 
@@ -177,6 +178,8 @@ static bool inside(u32 offset, u32 len, u32 total)
  * @buf: the tree, aligned to 4 bytes
  * @size: bytes at @buf
  *
+ * The strings block must end in NUL, so that every name in it ends.
+ *
  * Return: 0; -EINVAL if this is no flattened device tree of a version that
  * can be read, or not a whole one.
  */
@@ -198,6 +201,8 @@ int gmfs_fdt_open(struct gmfs_fdt_reader *r, const void *buf, size_t size)
 	    !inside(strings, nr_strings, total) ||
 	    structs % 4 || nr_structs % 4)
 		return -EINVAL;
+	if (nr_strings && h[strings + nr_strings - 1])
+		return -EINVAL;
 	*r = (struct gmfs_fdt_reader){
 		.structs = h + structs, .nr_structs = nr_structs,
 		.strings = (const char *)h + strings, .nr_strings = nr_strings,
@@ -205,12 +210,16 @@ int gmfs_fdt_open(struct gmfs_fdt_reader *r, const void *buf, size_t size)
 	return 0;
 }
 
-/* The length of a string that must end before @max; -1 if it does not. */
-static int string_len(const void *s, u32 max)
+/*
+ * The length of a name of at most @max characters, with @left bytes up to the block's
+ * end; -1 if it is longer. Bounded, so that a long name which many properties share
+ * costs no more than a short one: the kernel's memchr() reads byte by byte.
+ */
+static int name_len(const void *name, u32 max, u32 left)
 {
-	const char *end = memchr(s, 0, max);
+	const char *end = memchr(name, 0, min_t(u32, max + 1, left));
 
-	return end ? end - (const char *)s : -1;
+	return end ? end - (const char *)name : -1;
 }
 
 static int next_prop(const struct gmfs_fdt_reader *r, u32 *pos,
@@ -223,7 +232,7 @@ static int next_prop(const struct gmfs_fdt_reader *r, u32 *pos,
 	t->len = get_unaligned_be32(r->structs + *pos);
 	name = get_unaligned_be32(r->structs + *pos + 4);
 	if (t->len > left - 8 || name >= r->nr_strings ||
-	    string_len(r->strings + name, r->nr_strings - name) < 0)
+	    name_len(r->strings + name, GMFS_FDT_PROP_NAME, r->nr_strings - name) < 0)
 		return -EINVAL;
 	t->name = r->strings + name;
 	t->data = r->structs + *pos + 8;
@@ -237,7 +246,8 @@ static int next_prop(const struct gmfs_fdt_reader *r, u32 *pos,
  * @pos: where in the structure block, 0 to begin with; moved past the token
  * @t: the token, valid if 0 is returned
  *
- * Return: 0; -EINVAL if what stands there is no whole token.
+ * Context: may sleep.
+ * Return: 0; -EINVAL if what stands there is no whole token, or has too long a name.
  */
 int gmfs_fdt_next(const struct gmfs_fdt_reader *r, u32 *pos,
 		  struct gmfs_fdt_token *t)
@@ -246,6 +256,7 @@ int gmfs_fdt_next(const struct gmfs_fdt_reader *r, u32 *pos,
 
 	*t = (struct gmfs_fdt_token){ 0 };
 	do {
+		cond_resched();
 		if (*pos > r->nr_structs || r->nr_structs - *pos < 4)
 			return -EINVAL;
 		t->kind = get_unaligned_be32(r->structs + *pos);
@@ -254,7 +265,8 @@ int gmfs_fdt_next(const struct gmfs_fdt_reader *r, u32 *pos,
 
 	switch (t->kind) {
 	case GMFS_FDT_BEGIN_NODE:
-		len = string_len(r->structs + *pos, r->nr_structs - *pos);
+		len = name_len(r->structs + *pos, GMFS_FDT_NODE_NAME,
+			       r->nr_structs - *pos);
 		if (len < 0)
 			return -EINVAL;
 		t->name = (const char *)r->structs + *pos;

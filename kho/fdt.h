@@ -5,6 +5,9 @@
 #include <linux/types.h>
 
 #define GMFS_FDT_MAX_NAMES	32	/* different property names in a tree */
+/* Longest names that are read: Devicetree Specification v0.4, 2.2.4.1 and 2.2.1. */
+#define GMFS_FDT_PROP_NAME	31
+#define GMFS_FDT_NODE_NAME	63	/* a name of 31, @, and as long an address */
 
 /**
  * struct gmfs_fdt_writer - a tree being written

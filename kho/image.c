@@ -15,6 +15,7 @@
 #include <linux/bitmap.h>
 #include <linux/errno.h>
 #include <linux/kernel.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include <linux/string.h>
@@ -537,6 +538,7 @@ static int check_extents(struct gmfs_image *img,
 			      (unsigned long long)inode->ino);
 
 	for (i = 0; i < inode->nr_extents; i++) {
+		cond_resched();
 		e = gmfs_image_extent(inode, i);
 		if (!e.nr || e.at < next || (u64)e.at + e.nr > nr_blocks)
 			return refuse(img, -EINVAL, "extent %u of inode %llu is out of order",
@@ -592,6 +594,7 @@ static int check_directory(struct gmfs_image *img, struct entry *e,
 	u32 i;
 
 	for (i = 0; i < dir->nr_entries; i++, name += len + 1) {
+		cond_resched();
 		len = strlen(name);
 		if (!good_name(name, len))
 			return refuse(img, -EINVAL, "directory %llu has a malformed name",

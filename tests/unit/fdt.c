@@ -236,6 +236,7 @@ static const struct header {
 	{ "newer version, compatible", 20, false, 18, 0 },
 	{ "newer version, incompatible", 24, false, 18, -EINVAL },
 	{ "strings too long", 32, true, 1, -EINVAL },
+	{ "strings end without NUL", 32, true, -1, -EINVAL },
 	{ "strings, largest", 32, false, -1, -EINVAL },
 	{ "structs too long", 36, true, 1 << 12, -EINVAL },
 	{ "structs, largest", 36, false, -4, -EINVAL },
@@ -256,7 +257,7 @@ static void header(const void *arg)
 	free(fdt);
 }
 
-/* Structure blocks by hand. The strings are "a" and "b", then "c" unterminated. */
+/* Structure blocks by hand. The strings are "a", "b" and "c". */
 static const struct raw {
 	const char *name;
 	u32 nr, cells[8];
@@ -279,8 +280,8 @@ static const struct raw {
 	{ "property longer than the block", 4, { 3, 5, 0, 0 }, 0, -EINVAL },
 	{ "property, largest length", 4, { 3, -1, 0, 0 }, 0, -EINVAL },
 	{ "property, name in the middle", 4, { 3, 0, 1, 9 }, 1, 0 },
-	{ "property name without end", 4, { 3, 0, 4, 9 }, 0, -EINVAL },
-	{ "property name behind the strings", 4, { 3, 0, 5, 9 }, 0, -EINVAL },
+	{ "property, last name", 4, { 3, 0, 4, 9 }, 1, 0 },
+	{ "property name behind the strings", 4, { 3, 0, 6, 9 }, 0, -EINVAL },
 	{ "property name, largest", 4, { 3, 0, -1, 9 }, 0, -EINVAL },
 };
 
@@ -292,22 +293,62 @@ static void raw(const void *arg)
 	size_t size, last_size;
 	void *fdt = make(none, 1, &size), *last;
 
-	fdt = realloc(fdt, strings + 5);
+	fdt = realloc(fdt, strings + 6);
 	for (i = 0; i < r->nr; i++)
 		((fdt32_t *)(fdt + 56))[i] = cpu_to_fdt32(r->cells[i]);
-	memcpy(fdt + strings, "a\0b\0c", 5);
-	fdt_set_totalsize(fdt, strings + 5);
+	memcpy(fdt + strings, "a\0b\0c", 6);
+	fdt_set_totalsize(fdt, strings + 6);
 	fdt_set_size_dt_struct(fdt, 4 * r->nr);
 	fdt_set_off_dt_strings(fdt, strings);
-	fdt_set_size_dt_strings(fdt, 5);
+	fdt_set_size_dt_strings(fdt, 6);
 	/* With either block at the buffer's end. */
-	expect_eq(read_events(fdt, strings + 5, NULL, &got), r->err);
+	expect_eq(read_events(fdt, strings + 6, NULL, &got), r->err);
 	expect_eq(got, r->tokens);
 	last = structs_last(fdt, 4 * r->nr, &last_size);
 	expect_eq(read_events(last, last_size, NULL, &got), r->err);
 	expect_eq(got, r->tokens);
 	free(last);
 	free(fdt);
+}
+
+/**
+ * struct named - a root with a property and a node in it
+ * @prop: characters of the property's name
+ * @node: characters of the node's name
+ */
+static const struct named {
+	const char *name;
+	u32 prop, node;
+	int err;
+} names[] = {
+	{ "longest names", GMFS_FDT_PROP_NAME, GMFS_FDT_NODE_NAME, 0 },
+	{ "property name too long", GMFS_FDT_PROP_NAME + 1, 1, -EINVAL },
+	{ "node name too long", 1, GMFS_FDT_NODE_NAME + 1, -EINVAL },
+	{ "longest name of an inode's node", 1, 22, 0 },
+};
+
+static void named(const void *arg)
+{
+	const struct named *n = arg;
+	char prop_name[80] = "", node_name[80] = "";
+	struct gmfs_fdt_writer w;
+	char buf[512], *tree;
+	size_t size, prop;
+	u32 got;
+
+	memset(prop_name, 'p', n->prop);
+	memset(node_name, 'n', n->node);
+	gmfs_fdt_start(&w, buf, sizeof(buf));
+	gmfs_fdt_begin_node(&w, "");
+	prop = gmfs_fdt_open_prop(&w, prop_name);
+	gmfs_fdt_close_prop(&w, prop);
+	gmfs_fdt_begin_node(&w, node_name);
+	gmfs_fdt_end_node(&w);
+	gmfs_fdt_end_node(&w);
+	size = gmfs_fdt_finish(&w);
+	tree = exact_copy(buf, size);
+	expect_eq(read_events(tree, size, NULL, &got), n->err);
+	free(tree);
 }
 
 static void dtc_decodes(const void *arg)
@@ -345,5 +386,6 @@ void fdt_tests(void)
 	unit_run("fdt", "truncated everywhere", truncated, NULL);
 	run_table("fdt", header, headers);
 	run_table("fdt", raw, raws);
+	run_table("fdt", named, names);
 	unit_run("fdt", "dtc decodes an image", dtc_decodes, NULL);
 }

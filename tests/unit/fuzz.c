@@ -197,6 +197,163 @@ static const struct large larges[] = {
 	{ "65537 inodes", 262144, GMFS_MAX_INODES, 1, -EINVAL },
 };
 
+/* --- images made to be slow -------------------------------------------------- */
+
+enum { MANY_PROPS, ONE_LONG_NAME, MANY_NODES, DEEP_NODES, LONG_NODE_NAME, NOPS,
+       ONE_ENTRY, MANY_ENTRIES };
+
+/**
+ * struct slow - an image of 64 MiB that has much of one thing in its root directory
+ * @kind: of what
+ * @err: what checking it says
+ */
+struct slow {
+	const char *name;
+	int kind;
+	int err;
+};
+
+enum { SLOW_BYTES = 64 << 20 };
+
+/* The cells of one property of no length. */
+static u32 put_raw_prop(struct gmfs_fdt_writer *w, u32 name)
+{
+	gmfs_fdt_append_u32(w, GMFS_FDT_PROP);
+	gmfs_fdt_append_u32(w, 0);
+	gmfs_fdt_append_u32(w, name);
+	return 12;
+}
+
+static void put_entries(struct gmfs_fdt_writer *w, u32 nr, u32 name_bytes)
+{
+	size_t prop = gmfs_fdt_open_prop(w, GMFS_PROP_NAMES);
+	u32 i, k;
+
+	for (i = 0; i < nr; i++) {
+		for (k = 0; k < name_bytes; k++)
+			gmfs_fdt_append(w, "n", 1);
+		gmfs_fdt_append(w, "", 1);
+	}
+	gmfs_fdt_close_prop(w, prop);
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_INODES);
+	for (i = 0; i < nr; i++)
+		gmfs_fdt_append_u64(w, 2);
+	gmfs_fdt_close_prop(w, prop);
+}
+
+/* @name: a property name's offset in the strings */
+static void put_much(struct gmfs_fdt_writer *w, int kind, u32 name)
+{
+	u32 left = SLOW_BYTES, i;
+
+	if (kind == ONE_LONG_NAME)
+		left /= 2;	/* the rest is the name */
+	switch (kind) {
+	case MANY_PROPS:
+	case ONE_LONG_NAME:
+		for (; left >= 12; left -= 12)
+			put_raw_prop(w, name);
+		return;
+	case MANY_NODES:
+		for (; left >= 12; left -= 12) {
+			gmfs_fdt_begin_node(w, "");
+			gmfs_fdt_end_node(w);
+		}
+		return;
+	case DEEP_NODES:
+		for (i = 0; i < left / 12; i++)
+			gmfs_fdt_begin_node(w, "");
+		for (i = 0; i < left / 12; i++)
+			gmfs_fdt_end_node(w);
+		return;
+	case LONG_NODE_NAME:
+		gmfs_fdt_append_u32(w, GMFS_FDT_BEGIN_NODE);
+		for (; left > 4; left -= 4)
+			gmfs_fdt_append(w, "long", 4);
+		gmfs_fdt_append_u32(w, 0);
+		gmfs_fdt_end_node(w);
+		return;
+	case NOPS:
+		for (; left; left -= 4)
+			gmfs_fdt_append_u32(w, GMFS_FDT_NOP);
+		return;
+	case ONE_ENTRY:
+		put_entries(w, 1, left);
+		return;
+	case MANY_ENTRIES:
+		put_entries(w, left / 10, 1);
+		return;
+	}
+}
+
+static size_t slow_write(const struct slow *s, u32 name, void *buf, size_t max)
+{
+	struct gmfs_image_inode dir = { .ino = 1, .mode = S_IFDIR | 0700 };
+	struct gmfs_image_inode file = { .ino = 2, .mode = S_IFREG | 0600 };
+	struct gmfs_fdt_writer w;
+	size_t prop;
+
+	gmfs_image_begin(&w, buf, max, &tree_region, 3);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
+	gmfs_fdt_append(&w, tree_written, sizeof(tree_written));
+	gmfs_fdt_close_prop(&w, prop);
+	gmfs_image_begin_inode(&w, &dir);
+	put_much(&w, s->kind, name);
+	if (s->kind != ONE_ENTRY && s->kind != MANY_ENTRIES)
+		put_entries(&w, 1, 1);
+	gmfs_fdt_end_node(&w);
+	gmfs_image_begin_inode(&w, &file);
+	/* Last in the strings; longer ones are made of it. */
+	prop = gmfs_fdt_open_prop(&w, "a-name-of-31-characters-exactly");
+	gmfs_fdt_close_prop(&w, prop);
+	gmfs_fdt_end_node(&w);
+	return gmfs_image_end(&w);
+}
+
+static void slow(const void *arg)
+{
+	const struct slow *s = arg;
+	size_t size = slow_write(s, 0, NULL, 0), more = 0;
+	double start;
+	struct gmfs_image img;
+	u8 *image;
+	u32 nr;
+
+	if (s->kind == ONE_LONG_NAME)
+		more = SLOW_BYTES / 2;
+	image = malloc(size + more);
+	slow_write(s, 0, image, size);
+	nr = fdt_size_dt_strings(image);
+	slow_write(s, nr - 32, image, size);
+	if (more) {
+		memset(image + size - 1, 'x', more);
+		image[size + more - 1] = 0;
+		fdt_set_size_dt_strings(image, nr + more);
+		fdt_set_totalsize(image, size + more);
+	}
+	start = now_ms();
+	unit_spent = 0;
+	unit_budget = 10UL * (size + more);
+	expect_eq(gmfs_image_check(&img, image, size + more, &tree_region), s->err);
+	unit_info("%s: %zu bytes checked in %lu steps, %.0f ms", s->name, size + more,
+		  unit_spent, now_ms() - start);
+	/* It let others have the CPU. */
+	if (!s->err)
+		expect(unit_spent > size / 20, "%lu steps", unit_spent);
+	free(image);
+}
+
+static const struct slow slows[] = {
+	{ "properties with the longest name", MANY_PROPS, 0 },
+	{ "properties that share a name of 32 MiB", ONE_LONG_NAME, -EINVAL },
+	{ "unknown nodes", MANY_NODES, 0 },
+	{ "unknown nodes, one in the other", DEEP_NODES, 0 },
+	{ "a node with a name of 64 MiB", LONG_NODE_NAME, -EINVAL },
+	{ "NOPs", NOPS, 0 },
+	{ "a file with a name of 64 MiB", ONE_ENTRY, -EINVAL },
+	{ "names of one file", MANY_ENTRIES, 0 },
+};
+
 /* --- no image is larger than its slot --------------------------------------- */
 
 enum { LONG_NAMES, LONG_TARGETS, MANY_ATTRIBUTES, MANY_LINKS };
@@ -319,5 +476,6 @@ void fuzz_tests(void)
 {
 	unit_run("fuzz", "mutated images", mutations, NULL);
 	run_table("large", large, larges);
+	run_table("slow", slow, slows);
 	run_table("full", full, fulls);
 }

@@ -9,6 +9,7 @@
 
 u64 unit_seed = 20240805;
 int unit_allocations = -1;
+unsigned long unit_spent, unit_budget;
 
 static u64 state;
 static jmp_buf leave;
@@ -49,6 +50,35 @@ void *exact_copy(const void *data, size_t len)
 	return p;
 }
 
+void unit_spend(unsigned long steps)
+{
+	unit_spent += steps;
+	if (unit_budget && unit_spent > unit_budget)
+		unit_fail(__FILE__, __LINE__, "budget", "more than %lu steps", unit_budget);
+}
+
+__attribute__((no_sanitize("undefined")))
+void *unit_memchr(const void *s, int c, size_t n)
+{
+	const u8 *p = s;
+	size_t i;
+
+	for (i = 0; i < n && p[i] != (u8)c; i++)
+		;
+	unit_spend(i);
+	return i < n ? (void *)(p + i) : NULL;
+}
+
+size_t unit_strnlen(const char *s, size_t n)
+{
+	size_t len;
+
+	for (len = 0; len < n && s[len]; len++)
+		;
+	unit_spend(len);
+	return len;
+}
+
 void unit_info(const char *fmt, ...)
 {
 	va_list args;
@@ -76,6 +106,8 @@ void unit_run(const char *suite, const char *name, void (*fn)(const void *),
 {
 	state = unit_seed;
 	unit_allocations = -1;
+	unit_spent = 0;
+	unit_budget = 0;
 	if (!setjmp(leave)) {
 		fn(arg);
 		passed++;

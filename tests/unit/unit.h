@@ -10,6 +10,12 @@
 
 extern u64 unit_seed;
 
+/*
+ * Bytes read by memchr(), strlen() and strnlen(), and calls of cond_resched(), since
+ * the test began. A test that spends more than its budget fails; 0: no budget.
+ */
+extern unsigned long unit_spent, unit_budget;
+
 void unit_run(const char *suite, const char *name, void (*fn)(const void *),
 	      const void *arg);
 __noreturn __printf(4, 5)
