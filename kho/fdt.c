@@ -178,7 +178,8 @@ static bool inside(u32 offset, u32 len, u32 total)
  * @buf: the tree, aligned to 4 bytes
  * @size: bytes at @buf
  *
- * The strings block must end in NUL, so that every name in it ends.
+ * The strings block must end in NUL, so that every name in it ends, and it must not
+ * overlap the structure block.
  *
  * Return: 0; -EINVAL if this is no flattened device tree of a version that
  * can be read, or not a whole one.
@@ -200,6 +201,9 @@ int gmfs_fdt_open(struct gmfs_fdt_reader *r, const void *buf, size_t size)
 	if (total > size || !inside(structs, nr_structs, total) ||
 	    !inside(strings, nr_strings, total) ||
 	    structs % 4 || nr_structs % 4)
+		return -EINVAL;
+	if (nr_strings && nr_structs && strings < structs + nr_structs &&
+	    structs < strings + nr_strings)
 		return -EINVAL;
 	if (nr_strings && h[strings + nr_strings - 1])
 		return -EINVAL;

@@ -449,6 +449,8 @@ static int check_root(struct gmfs_image *img, const void *buf, size_t size,
 	    gmfs_fdt_next(&img->fdt, &pos, &t) ||
 	    t.kind != GMFS_FDT_BEGIN_NODE)
 		return refuse(img, -EINVAL, "not a whole flattened device tree");
+	if (*t.name)
+		return refuse(img, -EINVAL, "its root node has a name");
 	for (;;) {
 		img->first = pos;
 		if (gmfs_fdt_next(&img->fdt, &pos, &t))

@@ -257,6 +257,44 @@ static void header(const void *arg)
 	free(fdt);
 }
 
+/**
+ * struct blocks - where the blocks are in a tree of 256 zeroes behind its header
+ * @err: what opening it says
+ */
+static const struct blocks {
+	const char *name;
+	u32 structs, nr_structs, strings, nr_strings;
+	int err;
+} block_places[] = {
+	{ "strings behind the structure", 56, 100, 156, 20, 0 },
+	{ "strings before the structure", 76, 100, 56, 20, 0 },
+	{ "blocks overlap by a byte", 56, 100, 155, 20, -EINVAL },
+	{ "blocks overlap by a byte, strings first", 72, 100, 56, 17, -EINVAL },
+	{ "strings in the structure", 56, 100, 80, 8, -EINVAL },
+	{ "structure in the strings", 80, 8, 56, 100, -EINVAL },
+	{ "blocks are one", 56, 100, 56, 100, -EINVAL },
+	{ "no strings, in the structure", 56, 100, 80, 0, 0 },
+};
+
+static void overlap(const void *arg)
+{
+	static const struct event none[] = { { .kind = GMFS_FDT_BEGIN_NODE } };
+	const struct blocks *b = arg;
+	struct gmfs_fdt_reader r;
+	size_t size;
+	u8 *fdt = make(none, 1, &size);
+
+	fdt = realloc(fdt, 296);
+	memset(fdt + 40, 0, 256);
+	fdt_set_totalsize(fdt, 296);
+	fdt_set_off_dt_struct(fdt, b->structs);
+	fdt_set_size_dt_struct(fdt, b->nr_structs);
+	fdt_set_off_dt_strings(fdt, b->strings);
+	fdt_set_size_dt_strings(fdt, b->nr_strings);
+	expect_eq(gmfs_fdt_open(&r, fdt, 296), b->err);
+	free(fdt);
+}
+
 /* Structure blocks by hand. The strings are "a", "b" and "c". */
 static const struct raw {
 	const char *name;
@@ -385,6 +423,7 @@ void fdt_tests(void)
 	unit_run("fdt", "NOPs are skipped", nops, NULL);
 	unit_run("fdt", "truncated everywhere", truncated, NULL);
 	run_table("fdt", header, headers);
+	run_table("fdt", overlap, block_places);
 	run_table("fdt", raw, raws);
 	run_table("fdt", named, names);
 	unit_run("fdt", "dtc decodes an image", dtc_decodes, NULL);

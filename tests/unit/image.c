@@ -155,6 +155,7 @@ static const struct row {
 	REFUSED(name, -EINVAL, why, SET, ino, "inodes", CELLS(__VA_ARGS__))
 	/* The root. */
 	FINE("unchanged", NONE),
+	REFUSED("root node with a name", -EINVAL, "root node has a name", NAME, "/", "root"),
 	ROOT("other version", -EPROTONOSUPPORT, "version", "compatible", TEXT("guestmemfs-v2\0")),
 	ROOT("longer version", -EPROTONOSUPPORT, "version", "compatible", TEXT("guestmemfs-v10\0")),
 	ROOT("shorter version", -EPROTONOSUPPORT, "version", "compatible", TEXT("guestmemfs-v\0")),
