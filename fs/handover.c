@@ -88,24 +88,47 @@ int gmfs_change_begin(void)
 }
 
 /**
+ * gmfs_change_try_begin - as gmfs_change_begin(), but do not wait for freeze or thaw
+ *
+ * For a page fault, which has a lock of mm that other threads need.
+ *
+ * Return: 0; -EAGAIN while the tree is frozen, or is published, mounted or
+ * unmounted; -ENOMEM.
+ */
+int gmfs_change_try_begin(void)
+{
+	if (!down_read_trylock(&gmfs.change))
+		return -EAGAIN;
+	if (!gmfs.frozen)
+		return maybe_open_head();
+	up_read(&gmfs.change);
+	return -EAGAIN;
+}
+
+/**
  * gmfs_change_begin_wait - as gmfs_change_begin(), but wait until thaw
+ * @interruptible: any signal ends the wait, and not only one that kills
  *
  * For a page fault, which cannot tell its user to come back later.
  *
- * Return: 0; -ENOMEM; -EINTR or -ERESTARTSYS if a signal that kills came first.
+ * Context: sleeps until thaw, so the caller holds no lock of mm if it can avoid that.
+ * Return: 0; -ENOMEM; -EINTR or -ERESTARTSYS if a signal came first.
  */
-int gmfs_change_begin_wait(void)
+int gmfs_change_begin_wait(bool interruptible)
 {
 	int err;
 
 	for (;;) {
-		err = down_read_killable(&gmfs.change);
+		err = interruptible ? down_read_interruptible(&gmfs.change) :
+				      down_read_killable(&gmfs.change);
 		if (err)
 			return err;
 		if (!gmfs.frozen)
 			return maybe_open_head();
 		up_read(&gmfs.change);
-		err = wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
+		err = interruptible ?
+			wait_event_interruptible(gmfs.thawed, !READ_ONCE(gmfs.frozen)) :
+			wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
 		if (err)
 			return err;
 	}

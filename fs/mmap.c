@@ -6,7 +6,8 @@
  * PUD, PMD and PTE that is aligned in the file, in memory and in the VMA, lies
  * wholly before the end of the page that holds EOF and is wholly written. If a
  * block must be allocated or zeroed first, the handler waits while the tree is
- * frozen; mapping a block that is written goes on.
+ * frozen, without a lock of mm, and the fault begins anew; mapping a block that is
+ * written goes on.
  *
  * A private mapping needs pages, for copy-on-write and because KVM does not take
  * a read-only pfn for a fault. It gets them from the page cache, which copies
@@ -25,6 +26,7 @@
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
@@ -130,14 +132,43 @@ static int make_ready(struct inode *inode, pgoff_t pgoff)
 	return err;
 }
 
+/*
+ * Drop the lock of mm that the fault came with, wait for thaw, and let mm begin the
+ * fault anew. Any thread may need that lock meanwhile, and @vmf's VMA may go. A signal
+ * whose handler runs in user space ends the wait only of a fault from there: a system
+ * call could not go back to run it.
+ */
+static vm_fault_t gmfs_fault_wait(struct vm_fault *vmf)
+{
+	const unsigned int from_user = FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE;
+	bool interruptible = (vmf->flags & from_user) == from_user;
+	pgoff_t pgoff = vmf->pgoff;
+	struct file *file;
+
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return VM_FAULT_RETRY;
+	file = get_file(vmf->vma->vm_file);
+	release_fault_lock(vmf);
+	/* If this fails the new fault finds out. */
+	if (!gmfs_change_begin_wait(interruptible)) {
+		make_ready(file_inode(file), pgoff);
+		gmfs_change_end();
+	}
+	fput(file);
+	return VM_FAULT_RETRY;
+}
+
 /* Returns 0 if it is to be looked at again. */
 static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
+	bool may_retry = vmf->flags & FAULT_FLAG_ALLOW_RETRY;
 	int err;
 
-	/* Only a signal that kills ends the wait: nobody sees the SIGBUS. */
-	err = gmfs_change_begin_wait();
+	/* Without a retry only a signal that kills ends the wait: nobody sees the SIGBUS. */
+	err = may_retry ? gmfs_change_try_begin() : gmfs_change_begin_wait(false);
+	if (err == -EAGAIN)
+		return gmfs_fault_wait(vmf);
 	if (err)
 		return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 	err = make_ready(inode, vmf->pgoff);
@@ -154,6 +185,7 @@ static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
+	unsigned long ino = inode->i_ino;
 	vm_fault_t ret;
 
 	if (order != 0 && order != PMD_ORDER && order != PUD_ORDER)
@@ -167,7 +199,8 @@ static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 			break;
 		ret = wait_until_ready(vmf);
 	} while (!ret);
-	trace_gmfs_fault(inode->i_ino, vmf->pgoff, order, ret);
+	/* With VM_FAULT_RETRY the VMA and its file may be gone. */
+	trace_gmfs_fault(ino, vmf->pgoff, order, ret);
 	return ret;
 }
 

@@ -12,6 +12,39 @@ state() {
 	same "$1: $2" "$2" "$(cat /sys/fs/guestmemfs/state)"
 }
 
+# A fault that waits for thaw keeps no lock of mm.
+threads() {
+	local pid
+	truncate -s 8M $mnt/t
+	/job/tests/gmem poke $mnt/t 0 written
+	echo 1 >$active
+	holding /job/tests/frozen threads $mnt/t
+	pid=$!
+	check "beside a fault that sleeps: mmap, munmap, faults, smaps and signals" \
+		grep -q held /tmp/held
+	for f in maps smaps cmdline; do
+		check "others read its $f" timeout 20 cat "/proc/$pid/$f"
+	done
+	check "ps" timeout 20 ps -o pid,rss,args -p "$pid"
+	check "kill -9 ends it" sh -c "kill -9 $pid"
+	wait $pid 2>/dev/null
+	same "at once" 137 $?
+	holding /job/tests/frozen threads $mnt/t
+	pid=$!
+	holding /job/tests/frozen syscall $mnt/t
+	check "beside a system call's fault: maps" timeout 20 cat "/proc/$!/maps"
+	sleep 1
+	before=$(awk '{ print $14 + $15 }' "/proc/$!/stat")
+	sleep 2
+	same "which sleeps in spite of a signal" "$before" "$(awk '{ print $14 + $15 }' "/proc/$!/stat")"
+	check "thaw, with faults that sleep" bash -c "echo 0 >$active"
+	wait $!
+	same "the system call's goes on, then the signal is handled" 0 $?
+	wait $pid
+	same "the thread's goes on, with the right contents" 0 $?
+	rm $mnt/t
+}
+
 stage1() {
 	start
 	same "off" 0 "$(cat $active)"
@@ -103,6 +136,7 @@ stage1() {
 		done
 	fi
 
+	threads
 	for i in $(seq 20); do
 		if ! { echo 1 >$active && echo 0 >$active; }; then
 			report "not ok" "round $i"

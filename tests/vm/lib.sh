@@ -68,9 +68,16 @@ holding() {
 	soon test -s /tmp/held
 }
 
-# asleep PID NR: so many of its threads are, and not for a signal to wake them.
+# asleep PID NR: so many of its threads are in a fault; what they sleep in is no system
+# call. Or they are in one, and no signal wakes them but one that kills.
 asleep() {
-	[[ $(cat "/proc/$1/task"/*/stat | awk '$3 == "D"' | wc -l) = "$2" ]]
+	local t n=0
+	for t in "/proc/$1/task"/*; do
+		if grep -q '^-1 ' "$t/syscall" || [[ $(awk '{ print $3 }' "$t/stat") = D ]]; then
+			n=$((n + 1))
+		fi
+	done
+	[[ $n = "$2" ]]
 }
 
 # io COMMANDS FILE: xfs_io, which tells of errors but exits with 0.
