@@ -132,13 +132,31 @@ static int make_ready(struct inode *inode, pgoff_t pgoff)
 	return err;
 }
 
+/* How long a fault sleeps before it asks for memory again. */
+#define GMFS_RETRY_MS	20
+
+/* Memory may come; until then a retry that comes at once would only use up the CPU. */
+static void wait_for_memory(void)
+{
+	schedule_timeout_killable(msecs_to_jiffies(GMFS_RETRY_MS));
+}
+
+/* If this fails the new fault finds out. */
+static void wait_for_thaw(struct inode *inode, pgoff_t pgoff, bool interruptible)
+{
+	if (gmfs_change_begin_wait(interruptible))
+		return;
+	make_ready(inode, pgoff);
+	gmfs_change_end();
+}
+
 /*
- * Drop the lock of mm that the fault came with, wait for thaw, and let mm begin the
- * fault anew. Any thread may need that lock meanwhile, and @vmf's VMA may go. A signal
- * whose handler runs in user space ends the wait only of a fault from there: a system
- * call could not go back to run it.
+ * Drop the lock of mm that the fault came with, wait for thaw or for memory, and let mm
+ * begin the fault anew. Any thread may need that lock meanwhile, and @vmf's VMA may go.
+ * A signal whose handler runs in user space ends the wait only of a fault from there: a
+ * system call could not go back to run it.
  */
-static vm_fault_t gmfs_fault_wait(struct vm_fault *vmf)
+static vm_fault_t gmfs_fault_wait(struct vm_fault *vmf, int err)
 {
 	const unsigned int from_user = FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE;
 	bool interruptible = (vmf->flags & from_user) == from_user;
@@ -149,11 +167,10 @@ static vm_fault_t gmfs_fault_wait(struct vm_fault *vmf)
 		return VM_FAULT_RETRY;
 	file = get_file(vmf->vma->vm_file);
 	release_fault_lock(vmf);
-	/* If this fails the new fault finds out. */
-	if (!gmfs_change_begin_wait(interruptible)) {
-		make_ready(file_inode(file), pgoff);
-		gmfs_change_end();
-	}
+	if (err == -ENOMEM)
+		wait_for_memory();
+	else
+		wait_for_thaw(file_inode(file), pgoff, interruptible);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -168,18 +185,19 @@ static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 	/* Without a retry only a signal that kills ends the wait: nobody sees the SIGBUS. */
 	err = may_retry ? gmfs_change_try_begin() : gmfs_change_begin_wait(false);
 	if (err == -EAGAIN)
-		return gmfs_fault_wait(vmf);
+		return gmfs_fault_wait(vmf, err);
 	if (err)
 		return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 	err = make_ready(inode, vmf->pgoff);
 	gmfs_change_end();
 	if (!err)
 		return 0;
-	if (err == -EINTR)
-		return VM_FAULT_SIGBUS;
-	pr_warn_ratelimited("cannot fill a hole of inode %llu, or zero its block: %pe\n",
-			    (u64)inode->i_ino, ERR_PTR(err));
-	return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+	if (err == -ENOMEM)
+		return VM_FAULT_OOM;
+	if (err != -EINTR)
+		pr_warn_ratelimited("cannot fill a hole of inode %llu, or zero its block: %pe\n",
+				    (u64)inode->i_ino, ERR_PTR(err));
+	return VM_FAULT_SIGBUS;
 }
 
 static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
@@ -199,6 +217,9 @@ static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 			break;
 		ret = wait_until_ready(vmf);
 	} while (!ret);
+	/* KVM and VFIO take VM_FAULT_OOM for EFAULT, which stops a guest. */
+	if (ret == VM_FAULT_OOM && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
+		ret = gmfs_fault_wait(vmf, -ENOMEM);
 	/* With VM_FAULT_RETRY the VMA and its file may be gone. */
 	trace_gmfs_fault(ino, vmf->pgoff, order, ret);
 	return ret;

@@ -86,6 +86,18 @@ static int fault(void)
 	return n == 1 ? 0 : -1;
 }
 
+/* The same with the mapping there before: what fails is the fault. */
+static char *mapped;
+
+static int map_it(void)
+{
+	mapped = mmap(NULL, 64 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	return mapped == MAP_FAILED ? -1 : 0;
+}
+
+static int touch(void) { return read(zero, mapped + 40 * MIB, 1) == 1 ? 0 : -1; }
+static int unmap_it(void) { return munmap(mapped, 64 * MIB) || punch(); }
+
 static const struct op {
 	const char *name;
 	int (*prepare)(void), (*run)(void), (*undo)(void);
@@ -102,6 +114,7 @@ static const struct op {
 	{ "fallocate", nothing, allocate, punch },
 	{ "punch", allocate_all, split, punch },
 	{ "fault", nothing, fault, punch },
+	{ "touch", map_it, touch, unmap_it },
 	{ "freeze", nothing, freeze, thaw },
 	{ "thaw", freeze, thaw, nothing },
 	{ "mount", nothing, mount_it, umount_it },
@@ -176,7 +189,7 @@ static int run(const struct op *op)
 		if (err) {
 			failed++;
 			/* A fault that cannot map its block leaves it in the file. */
-			if (op->run != fault && memcmp(&before, &after, sizeof(before))) {
+			if (op->run != fault && op->run != touch && memcmp(&before, &after, sizeof(before))) {
 				printf("%s, allocation %d: %s, and not as before\n",
 				       op->name, n, strerror(err));
 				return 1;

@@ -25,7 +25,9 @@ stage1() {
 	fallocate -p -o 2M -l 62M $mnt/file
 	touch $mnt/old
 	all create mkdir symlink link mknod rename tmpfile setxattr truncate fallocate punch fault \
-		freeze thaw
+		touch freeze thaw
+	check "a fault waits for memory and does not fail" \
+		grep -q 'touch: [1-9][0-9]* allocations, 0 times' /tmp/out
 	check "they do" grep -q 'create: .* [1-9][0-9]* times' /tmp/out
 	sums $mnt >/dev/null	# fills the holes
 	remember
