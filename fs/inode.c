@@ -9,6 +9,7 @@
  * Access times are not kept: reading must not change what was published.
  */
 #include <guestmemfs/abi.h>
+#include <linux/filelock.h>
 #include <linux/fs.h>
 #include <linux/fileattr.h>	/* wants fs.h first */
 #include <linux/pagemap.h>
@@ -149,6 +150,18 @@ static const struct file_operations gmfs_file_operations = {
 	.splice_read		= copy_splice_read,
 	.splice_write		= iter_file_splice_write,
 	.fsync			= noop_fsync,
+	.setlease		= generic_setlease,
+};
+
+/* simple_dir_operations, and leases: a directory that refuses them refuses F_NOTIFY too. */
+static const struct file_operations gmfs_dir_operations = {
+	.open		= dcache_dir_open,
+	.release	= dcache_dir_close,
+	.llseek		= dcache_dir_lseek,
+	.read		= generic_read_dir,
+	.iterate_shared	= dcache_readdir,
+	.fsync		= noop_fsync,
+	.setlease	= generic_setlease,
 };
 
 /**
@@ -192,7 +205,7 @@ struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
 		break;
 	case S_IFDIR:
 		inode->i_op = &gmfs_dir_inode_operations;
-		inode->i_fop = &simple_dir_operations;
+		inode->i_fop = &gmfs_dir_operations;
 		set_nlink(inode, 2);
 		break;
 	case S_IFLNK:
