@@ -462,7 +462,7 @@ static int change_range(struct inode *inode, int mode, loff_t from, loff_t to)
  *
  * Return: 0; -ENOSPC with nothing changed; -EBUSY while the tree is frozen;
  * -ETXTBSY if the file has private mappings; -EOPNOTSUPP for another mode;
- * -EFBIG beyond RLIMIT_FSIZE; -ENOMEM.
+ * -EFBIG beyond s_maxbytes or RLIMIT_FSIZE; -ENOMEM.
  */
 long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
@@ -570,7 +570,7 @@ loff_t gmfs_llseek(struct file *file, loff_t offset, int whence)
 	inode_lock_shared(inode);
 	offset = seek(inode, offset, whence == SEEK_DATA);
 	inode_unlock_shared(inode);
-	return offset < 0 ? offset : vfs_setpos(file, offset, MAX_LFS_FILESIZE);
+	return offset < 0 ? offset : vfs_setpos(file, offset, inode->i_sb->s_maxbytes);
 }
 
 /**

@@ -274,7 +274,8 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	int err;
 
 	c->filled = true;
-	sb->s_maxbytes = MAX_LFS_FILESIZE;
+	/* A file with holes can be as large as the region, but has no block beyond it. */
+	sb->s_maxbytes = gmfs.region.size;
 	/* Blocks are larger than the VFS lets a block size be. */
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;

@@ -20,9 +20,30 @@ leases() {
 	rm -f $mnt/leased $mnt/broken
 }
 
+# The region has 1152 MiB, of which files can have 1150.
+sizes() {
+	refused "size: truncate beyond the region is EFBIG" "File too large" truncate -s 1153M $mnt/a
+	refused "size: one byte beyond it, too" "File too large" truncate -s $(((1152 << 20) + 1)) $mnt/a
+	refused "size: the whole region is ENOSPC" "No space left" truncate -s 1152M $mnt/a
+	refused "size: fallocate beyond the region is EFBIG" "File too large" fallocate -l 1153M $mnt/a
+	refused "size: fallocate of the whole region is ENOSPC" "No space left" fallocate -l 1152M $mnt/a
+	refused "size: zeroing beyond the region is EFBIG" "File too large" fallocate -z -o 1152M -l 4096 $mnt/a
+	mount -o remount,fileio $mnt
+	refused "size: write beyond the region is EFBIG" "File too large" io -c "pwrite 1152m 4096" $mnt/a
+	check "size: write just below its end" io -c "pwrite 1151m 4096" $mnt/a
+	mount -o remount,nofileio $mnt
+	truncate -s 4M $mnt/b
+	refused "size: copy beyond the region is EFBIG" "File too large" \
+		io -c "copy_range -s 0 -d 1152m -l 4096 $mnt/b" $mnt/a
+	same "size: SEEK_HOLE finds the end of the largest file" "HOLE $((1152 << 20))" \
+		"$(truncate -s 1150M $mnt/a; fallocate -p -o 0 -l 1150M $mnt/a; truncate -s 1152M $mnt/a; io -r -c 'seek -h 1151m' $mnt/a | tail -n 1 | tr '\t' ' ')"
+	rm $mnt/a $mnt/b
+}
+
 stage1() {
 	start
 	mkdir -p /mnt/t
 	check "tmpfs" mount -t tmpfs none /mnt/t
 	leases
+	sizes
 }

@@ -56,7 +56,7 @@ with() {
 	check "but read it" cmp -n 5000000 /tmp/blob $mnt/blob
 	kill $!
 	wait $! 2>/dev/null
-	refused "beyond the region" "No space left" dd if=/dev/zero of=$mnt/big bs=1M seek=1200 count=1
+	refused "beyond the region" "File too large" dd if=/dev/zero of=$mnt/big bs=1M seek=1200 count=1
 	refused "a bad buffer" "Bad address" gmem bad-buffer $mnt/busybox
 	touch $mnt/self
 	check "from a mapping of itself" gmem self-write $mnt/self

@@ -25,12 +25,12 @@ stage1() {
 	check "and keeps the contents" gmem range $mnt/a 0 4999992 2
 	truncate -s 2M $mnt/a
 	same "truncate shrinks" 1022 "$(free_blocks)"
-	refused "truncate that fails" "No space left" truncate -s 3G $mnt/a
+	refused "truncate that fails" "No space left" truncate -s 2G $mnt/a
 	same "is rolled back" "2097152 1022" "$(stat -c %s $mnt/a) $(free_blocks)"
 
 	rm $mnt/a
 	same "unlink frees blocks" 1023 "$(free_blocks)"
-	refused "a negative error is one" "No space left" truncate -s 2049M $mnt/a
+	refused "a negative error is one" "No space left" truncate -s 2G $mnt/a
 	truncate -s 512M $mnt/a
 	gmem fill $mnt/a 3
 	rm $mnt/a
