@@ -182,7 +182,7 @@ void gmfs_super_exit(void);
 extern const struct inode_operations gmfs_dir_inode_operations;
 struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
 			       dev_t dev);
-struct inode *gmfs_inode_new(struct super_block *sb, struct inode *dir,
+struct inode *gmfs_inode_new(struct mnt_idmap *idmap, struct inode *dir,
 			     umode_t mode, dev_t dev);
 void gmfs_inode_evict(struct inode *inode);
 void gmfs_inode_touch(struct inode *inode);

@@ -228,7 +228,7 @@ err_count:
 
 /**
  * gmfs_inode_new - a new inode, with the next number
- * @sb: the superblock
+ * @idmap: of the mount
  * @dir: the directory it will be in
  * @mode: type and permissions
  * @dev: of a device node
@@ -236,11 +236,11 @@ err_count:
  * Context: inside gmfs_change_begin(); may sleep.
  * Return: as gmfs_inode_alloc().
  */
-struct inode *gmfs_inode_new(struct super_block *sb, struct inode *dir,
+struct inode *gmfs_inode_new(struct mnt_idmap *idmap, struct inode *dir,
 			     umode_t mode, dev_t dev)
 {
 	u64 ino = atomic64_inc_return(&gmfs.last_ino);
-	struct inode *inode = gmfs_inode_alloc(sb, ino, mode, dev);
+	struct inode *inode = gmfs_inode_alloc(dir->i_sb, ino, mode, dev);
 
 	if (IS_ERR(inode))
 		return inode;
@@ -251,7 +251,7 @@ struct inode *gmfs_inode_new(struct super_block *sb, struct inode *dir,
 		iput(inode);
 		return ERR_PTR(-ENOSPC);
 	}
-	inode_init_owner(&nop_mnt_idmap, inode, dir, mode);
+	inode_init_owner(idmap, inode, dir, mode);
 	gmfs_i(inode)->btime = simple_inode_init_ts(inode);
 	return inode;
 }
@@ -281,82 +281,95 @@ void gmfs_inode_evict(struct inode *inode)
 	atomic_dec(&gmfs.nr_inodes);
 }
 
-static int create(struct inode *dir, struct dentry *dentry, umode_t mode,
-		  dev_t dev, const char *target)
+static void drop_named(struct inode *inode)
 {
-	struct inode *inode;
-	char *link = NULL;
-	int err;
-
-	if (target) {
-		link = kstrdup(target, GFP_KERNEL_ACCOUNT);
-		if (!link)
-			return -ENOMEM;
-	}
-	err = gmfs_change_begin();
-	if (err)
-		goto err_link;
-	err = gmfs_charge(GMFS_IMAGE_NAME);
-	if (err)
-		goto err_change;
-	inode = gmfs_inode_new(dir->i_sb, dir, mode, dev);
-	if (IS_ERR(inode)) {
-		err = PTR_ERR(inode);
-		goto err_name;
-	}
-	if (link) {
-		err = gmfs_charge(strlen(link) + 1);
-		if (err)
-			goto err_inode;
-		inode->i_link = link;
-		i_size_write(inode, strlen(link));
-	}
-	err = gmfs_xattr_init_security(inode, dir, &dentry->d_name);
-	if (err)
-		goto err_inode;
-	gmfs_make_persistent(dentry, inode);
-	if (S_ISDIR(mode))
-		inc_nlink(dir);
-	gmfs_inode_touch(dir);
-	gmfs_change_end();
-	return 0;
-
-err_inode:
-	if (inode->i_link)
-		link = NULL;	/* the inode's */
 	clear_nlink(inode);
 	iput(inode);
-err_name:
 	gmfs_uncharge(GMFS_IMAGE_NAME);
-err_change:
+}
+
+/* A new inode and the room for its name in @dir: drop_named() undoes it. */
+static struct inode *new_named(struct mnt_idmap *idmap, struct inode *dir,
+			       const struct qstr *name, umode_t mode, dev_t dev,
+			       const char *target)
+{
+	struct inode *inode;
+	int err;
+
+	err = gmfs_charge(GMFS_IMAGE_NAME);
+	if (err)
+		return ERR_PTR(err);
+	inode = gmfs_inode_new(idmap, dir, mode, dev);
+	if (IS_ERR(inode)) {
+		gmfs_uncharge(GMFS_IMAGE_NAME);
+		return inode;
+	}
+	if (target) {
+		err = gmfs_charge(strlen(target) + 1);
+		if (err)
+			goto err_inode;
+		inode->i_link = kstrdup(target, GFP_KERNEL_ACCOUNT);
+		if (!inode->i_link) {
+			gmfs_uncharge(strlen(target) + 1);
+			err = -ENOMEM;
+			goto err_inode;
+		}
+		i_size_write(inode, strlen(target));
+	}
+	err = gmfs_xattr_init_security(inode, dir, name);
+	if (err)
+		goto err_inode;
+	return inode;
+
+err_inode:
+	drop_named(inode);
+	return ERR_PTR(err);
+}
+
+static int create(struct mnt_idmap *idmap, struct inode *dir,
+		  struct dentry *dentry, umode_t mode, dev_t dev,
+		  const char *target)
+{
+	struct inode *inode;
+	int err;
+
+	err = gmfs_change_begin();
+	if (err)
+		return err;
+	inode = new_named(idmap, dir, &dentry->d_name, mode, dev, target);
+	err = PTR_ERR_OR_ZERO(inode);
+	if (!err) {
+		gmfs_make_persistent(dentry, inode);
+		if (S_ISDIR(mode))
+			inc_nlink(dir);
+		gmfs_inode_touch(dir);
+	}
 	gmfs_change_end();
-err_link:
-	kfree(link);
 	return err;
 }
 
 static int gmfs_create(struct mnt_idmap *idmap, struct inode *dir,
 		       struct dentry *dentry, umode_t mode GMFS_CREATE_EXCL)
 {
-	return create(dir, dentry, mode | S_IFREG, 0, NULL);
+	return create(idmap, dir, dentry, mode | S_IFREG, 0, NULL);
 }
 
 static int gmfs_mknod(struct mnt_idmap *idmap, struct inode *dir,
 		      struct dentry *dentry, umode_t mode, dev_t dev)
 {
-	return create(dir, dentry, mode, dev, NULL);
+	return create(idmap, dir, dentry, mode, dev, NULL);
 }
 
 static gmfs_mkdir_t gmfs_mkdir(struct mnt_idmap *idmap, struct inode *dir,
 			       struct dentry *dentry, umode_t mode)
 {
-	return gmfs_mkdir_return(create(dir, dentry, mode | S_IFDIR, 0, NULL));
+	return gmfs_mkdir_return(create(idmap, dir, dentry, mode | S_IFDIR, 0, NULL));
 }
 
 static int gmfs_symlink(struct mnt_idmap *idmap, struct inode *dir,
 			struct dentry *dentry, const char *target)
 {
-	return create(dir, dentry, S_IFLNK | 0777, 0, target);
+	return create(idmap, dir, dentry, S_IFLNK | 0777, 0, target);
 }
 
 static int gmfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
@@ -368,7 +381,7 @@ static int gmfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 	err = gmfs_change_begin();
 	if (err)
 		return finish_open_simple(file, err);
-	inode = gmfs_inode_new(dir->i_sb, dir, mode, 0);
+	inode = gmfs_inode_new(idmap, dir, mode, 0);
 	err = PTR_ERR_OR_ZERO(inode);
 	if (!err) {
 		err = gmfs_xattr_init_security(inode, dir, NULL);

@@ -356,7 +356,7 @@ static struct file_system_type gmfs_type = {
 	.init_fs_context = gmfs_init_fs_context,
 	.parameters	= gmfs_parameters,
 	.kill_sb	= gmfs_kill_sb,
-	.fs_flags	= FS_RENAME_DOES_D_MOVE,
+	.fs_flags	= FS_RENAME_DOES_D_MOVE | FS_ALLOW_IDMAP,
 };
 
 static void init_once(void *object)

@@ -40,10 +40,49 @@ sizes() {
 	rm $mnt/a $mnt/b
 }
 
+# Owners 0 to 999 in the filesystem are 1000 to 1999 in the idmapped mount.
+idmapped() {
+	mkdir -m 777 source idmapped
+	mount --bind -o X-mount.idmap=b:0:1000:1000 source idmapped || return
+	setpriv --reuid 1000 --regid 1001 --clear-groups bash -c '
+		cd idmapped
+		touch file; mkdir dir; ln -s file link; mkfifo fifo
+		chmod 640 file; chgrp 1001 file
+		setfattr -n user.note -v 1 file
+		chown 1003 file
+		touch ../source/direct'
+	touch idmapped/root
+	chown 1005:1006 idmapped/dir
+	chown 5:6 idmapped/dir
+	mknod idmapped/device c 0 0
+	ls idmapped | sort
+	(cd source && stat -c '%n %u %g %a' -- * | sort)
+	(cd idmapped && stat -c '%n %u %g %a' -- * | sort)
+	umount idmapped
+	rm -r source idmapped
+}
+
+# An O_TMPFILE has an owner, too.
+idmapped_tmpfile() {
+	mkdir -m 777 source idmapped
+	mount --bind -o X-mount.idmap=b:0:1000:1000 source idmapped || return
+	setpriv --reuid 1000 --regid 1001 --clear-groups /job/tests/expect tmpfile idmapped named
+	stat -c '%u %g' source/named
+	umount idmapped
+	rm -r source idmapped
+}
+
+idmaps() {
+	alike "idmap: owners in an idmapped mount as on tmpfs" idmapped
+	alike "idmap: the owner of an O_TMPFILE" idmapped_tmpfile
+	same "idmap: a new file's owner is mapped" "0 1" "$(cd $mnt && idmapped_tmpfile 2>&1)"
+}
+
 stage1() {
 	start
 	mkdir -p /mnt/t
 	check "tmpfs" mount -t tmpfs none /mnt/t
 	leases
 	sizes
+	idmaps
 }
