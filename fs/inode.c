@@ -462,6 +462,48 @@ static int exchange(struct mnt_idmap *idmap, struct inode *old_dir,
 	return err;
 }
 
+static int replace(struct mnt_idmap *idmap, struct inode *old_dir,
+		   struct dentry *old, struct inode *new_dir,
+		   struct dentry *new, unsigned int flags)
+{
+	int err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
+
+	if (err)
+		return err;
+	if (d_really_is_positive(new))
+		gmfs_uncharge(GMFS_IMAGE_NAME);
+	d_move(old, new);
+	return 0;
+}
+
+/*
+ * A whiteout takes the old name. All that can fail comes before the rename. Both
+ * directories are locked, so a lookup of the old name in between waits.
+ */
+static int replace_by_whiteout(struct mnt_idmap *idmap, struct inode *old_dir,
+			       struct dentry *old, struct inode *new_dir,
+			       struct dentry *new, unsigned int flags)
+{
+	struct dentry *place = d_alloc(old->d_parent, &old->d_name);
+	struct inode *inode;
+	int err;
+
+	if (!place)
+		return -ENOMEM;
+	inode = new_named(idmap, old_dir, &place->d_name, S_IFCHR | WHITEOUT_MODE,
+			  WHITEOUT_DEV, NULL);
+	err = PTR_ERR_OR_ZERO(inode);
+	if (!err) {
+		err = replace(idmap, old_dir, old, new_dir, new, flags);
+		if (err)
+			drop_named(inode);
+		else
+			gmfs_make_persistent(place, inode);
+	}
+	dput(place);
+	return err;
+}
+
 static int gmfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		       struct dentry *old, struct inode *new_dir,
 		       struct dentry *new, unsigned int flags)
@@ -470,15 +512,13 @@ static int gmfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 
 	if (err)
 		return err;
-	if (flags & RENAME_EXCHANGE) {
+	if (flags & RENAME_EXCHANGE)
 		err = exchange(idmap, old_dir, old, new_dir, new);
-	} else {
-		err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
-		if (!err && d_really_is_positive(new))
-			gmfs_uncharge(GMFS_IMAGE_NAME);
-		if (!err)
-			d_move(old, new);
-	}
+	else if (flags & RENAME_WHITEOUT)
+		err = replace_by_whiteout(idmap, old_dir, old, new_dir, new,
+					  flags & ~RENAME_WHITEOUT);
+	else
+		err = replace(idmap, old_dir, old, new_dir, new, flags);
 	gmfs_change_end();
 	return err;
 }

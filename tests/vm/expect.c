@@ -71,6 +71,13 @@ static void tmpfile_named(char **arg)
 		die("linkat");
 }
 
+/* whiteout OLD NEW: rename, and leave a whiteout. */
+static void whiteout(char **arg)
+{
+	printf("whiteout: %s\n", result(renameat2(AT_FDCWD, arg[0], AT_FDCWD, arg[1],
+						 RENAME_WHITEOUT)));
+}
+
 static const struct command {
 	const char *name;
 	int nr;
@@ -79,6 +86,7 @@ static const struct command {
 	{ "leases",	1, leases },
 	{ "lease-break", 1, lease_break },
 	{ "tmpfile",	2, tmpfile_named },
+	{ "whiteout",	2, whiteout },
 };
 
 int main(int argc, char **argv)
