@@ -195,6 +195,9 @@ ssize_t gmfs_listxattr(struct dentry *dentry, char *list, size_t size);
 int gmfs_xattr_init_security(struct inode *inode, struct inode *dir,
 			     const struct qstr *name);
 
+/* In export.c */
+extern const struct export_operations gmfs_export_operations;
+
 /* In file.c */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous);
 int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len);

@@ -7,6 +7,7 @@
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
 #include <guestmemfs/abi.h>
+#include <linux/exportfs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
 #include <linux/module.h>
@@ -282,6 +283,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_magic = GMFS_MAGIC;
 	sb->s_op = &gmfs_super_operations;
 	sb->s_xattr = gmfs_xattr_handlers;
+	sb->s_export_op = &gmfs_export_operations;
 	sb->s_time_gran = 1;
 
 	apply(&o, &c->options);

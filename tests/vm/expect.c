@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fanotify.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static void die(const char *what)
@@ -78,6 +81,152 @@ static void whiteout(char **arg)
 						 RENAME_WHITEOUT)));
 }
 
+union handle {
+	struct file_handle fh;
+	char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+};
+
+static int get_handle(const char *path, union handle *h, int flags)
+{
+	int mount;
+
+	h->fh.handle_bytes = MAX_HANDLE_SZ;
+	return name_to_handle_at(AT_FDCWD, path, &h->fh, &mount, flags);
+}
+
+/* What a handle leads to, compared with an inode number. */
+static const char *follow(union handle *h, ino_t ino)
+{
+	int dir = open_or_die(".", O_RDONLY), fd;
+	struct stat st;
+
+	fd = open_by_handle_at(dir, &h->fh, O_RDONLY);
+	close(dir);
+	if (fd < 0)
+		return strerror(errno);
+	if (fstat(fd, &st))
+		die("fstat");
+	close(fd);
+	return st.st_ino == ino ? "the same" : "another file";
+}
+
+/* handles: of a file, a directory, a symbolic link, a removed file, in this directory. */
+static void handles(char **arg)
+{
+	union handle file, dir, link, bad;
+	struct stat st, st_dir, st_link;
+	struct statfs fs;
+	int fd = open_or_die("file", O_RDWR | O_CREAT), mount;
+
+	(void)arg;
+	if (mkdir("dir", 0700) || symlink("file", "link") || fstat(fd, &st) ||
+	    stat("dir", &st_dir) || lstat("link", &st_link) || statfs(".", &fs))
+		die("prepare");
+	if (get_handle("file", &file, 0) || get_handle("dir", &dir, 0) ||
+	    get_handle("link", &link, 0))
+		die("name_to_handle_at");
+	printf("file: %s, ", follow(&file, st.st_ino));
+	printf("directory: %s, ", follow(&dir, st_dir.st_ino));
+	printf("symbolic link: %s, ", follow(&link, st_link.st_ino));
+	bad = file;
+	bad.fh.handle_bytes = 4;
+	printf("too short: %s, ", follow(&bad, st.st_ino));
+	bad.fh.handle_bytes = 1;
+	printf("small room: %s, ",
+	       result(name_to_handle_at(AT_FDCWD, "file", &bad.fh, &mount, 0)));
+	rename("file", "dir/moved");
+	printf("moved: %s, ", follow(&file, st.st_ino));
+	unlink("dir/moved");
+	printf("removed, but open: %s, ", follow(&file, st.st_ino));
+	close(fd);
+	printf("closed: %s, ", follow(&file, st.st_ino));
+	rmdir("dir");
+	printf("directory: %s, ", follow(&dir, st_dir.st_ino));
+	unlink("link");
+	printf("fsid: %s\n", fs.f_fsid.__val[0] || fs.f_fsid.__val[1] ? "there" : "zero");
+}
+
+/* handle FILE: as hexadecimal digits, for follow. */
+static void handle(char **arg)
+{
+	union handle h;
+	size_t i;
+
+	memset(&h, 0, sizeof(h));
+	if (get_handle(arg[0], &h, 0))
+		die("name_to_handle_at");
+	for (i = 0; i < sizeof(h.fh) + h.fh.handle_bytes; i++)
+		printf("%02x", (unsigned char)h.room[i]);
+	printf("\n");
+}
+
+/* follow HANDLE INODE: whether it leads there, on the filesystem of this directory. */
+static void follow_it(char **arg)
+{
+	union handle h;
+	size_t i, n = strlen(arg[0]) / 2;
+	unsigned int byte;
+
+	for (i = 0; i < n && i < sizeof(h); i++) {
+		sscanf(arg[0] + 2 * i, "%2x", &byte);
+		h.room[i] = byte;
+	}
+	printf("%s\n", follow(&h, atoll(arg[1])));
+}
+
+/* parents FILE: a handle that has the parent as well, which 6.12 cannot ask for. */
+static void parents(char **arg)
+{
+	union handle h;
+	struct stat st;
+
+	if (stat(arg[0], &st))
+		die(arg[0]);
+	if (get_handle(arg[0], &h, 0x002 /* AT_HANDLE_CONNECTABLE */))
+		printf("not on this kernel: %s\n", strerror(errno));
+	else
+		printf("%u bytes: %s\n", h.fh.handle_bytes, follow(&h, st.st_ino));
+}
+
+/* Names in @buf, and whether the handles beside them lead to @ino. */
+static void print_events(char *buf, ssize_t len, ino_t ino)
+{
+	struct fanotify_event_metadata *e = (void *)buf;
+	struct fanotify_event_info_fid *info;
+	struct file_handle *fh;
+	union handle h;
+
+	for (; FAN_EVENT_OK(e, len); e = FAN_EVENT_NEXT(e, len)) {
+		info = (void *)(e + 1);
+		fh = (void *)info->handle;
+		memcpy(&h, fh, sizeof(*fh) + fh->handle_bytes);
+		printf("%llx %s in %s; ", (unsigned long long)e->mask,
+		       (char *)fh->f_handle + fh->handle_bytes, follow(&h, ino));
+	}
+	printf("\n");
+}
+
+/* fanotify: FAN_REPORT_DFID_NAME on the filesystem of this directory. */
+static void fanotify(char **arg)
+{
+	int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK, O_RDONLY);
+	char buf[4096] __attribute__((aligned(8)));
+	struct stat st;
+
+	(void)arg;
+	if (fd < 0)
+		die("fanotify_init");
+	if (fanotify_mark(fd, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
+			  FAN_CREATE | FAN_DELETE | FAN_MOVED_TO, AT_FDCWD, "."))
+		die("fanotify_mark");
+	if (stat(".", &st))
+		die("stat");
+	close(open_or_die("new", O_RDWR | O_CREAT));
+	rename("new", "moved");
+	unlink("moved");
+	print_events(buf, read(fd, buf, sizeof(buf)), st.st_ino);
+}
+
 static const struct command {
 	const char *name;
 	int nr;
@@ -87,6 +236,11 @@ static const struct command {
 	{ "lease-break", 1, lease_break },
 	{ "tmpfile",	2, tmpfile_named },
 	{ "whiteout",	2, whiteout },
+	{ "handles",	0, handles },
+	{ "handle",	1, handle },
+	{ "follow",	2, follow_it },
+	{ "parents",	1, parents },
+	{ "fanotify",	0, fanotify },
 };
 
 int main(int argc, char **argv)

@@ -144,6 +144,31 @@ renames() {
 	mount -o remount,nofileio $mnt
 }
 
+handles() {
+	alike "handles: what they lead to as on tmpfs" expect handles
+	same "handles: one of a file with its parent" "24 bytes: the same" \
+		"$(cd $mnt && touch a && expect parents a | sed 's/^not on this kernel: Invalid argument$/24 bytes: the same/')"
+	alike "fanotify: names and directories as on tmpfs" expect fanotify
+	rm $mnt/a
+}
+
+# Where the handles of the last kernel lead: one file is still there.
+remember_handles() {
+	mkdir -p $mnt/dir
+	touch $mnt/dir/kept $mnt/removed
+	(cd $mnt && for f in dir dir/kept removed; do
+		echo "$f $(expect handle $f) $(stat -c %i $f)"
+	done) >/job/handles
+	rm $mnt/removed
+}
+
+follow_handles() {
+	local file handle ino
+	while read -r file handle ino; do
+		echo "$file: $(cd $mnt && expect follow "$handle" "$ino")"
+	done </job/handles
+}
+
 stage1() {
 	start
 	mkdir -p /mnt/t
@@ -152,4 +177,21 @@ stage1() {
 	sizes
 	idmaps
 	renames
+	handles
+	remember_handles
+	echo 1 >/sys/fs/guestmemfs/active
+	same "handles: frozen" "dir: the same,dir/kept: the same,removed: Stale file handle" \
+		"$(follow_handles | paste -sd,)"
+	next_stage
+}
+
+stage2() {
+	start
+	touch $mnt/new
+	same "handles: after a kexec" "dir: the same,dir/kept: the same,removed: Stale file handle" \
+		"$(follow_handles | paste -sd,)"
+	umount $mnt
+	mount_g
+	same "handles: after another mount" "dir: the same,dir/kept: the same,removed: Stale file handle" \
+		"$(follow_handles | paste -sd,)"
 }
