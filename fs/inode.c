@@ -234,14 +234,19 @@ err_count:
  * @dev: of a device node
  *
  * Context: inside gmfs_change_begin(); may sleep.
- * Return: as gmfs_inode_alloc().
+ * Return: as gmfs_inode_alloc(); -ENOSPC too if there are no more inodes, or numbers for
+ * them.
  */
 struct inode *gmfs_inode_new(struct mnt_idmap *idmap, struct inode *dir,
 			     umode_t mode, dev_t dev)
 {
-	u64 ino = atomic64_inc_return(&gmfs.last_ino);
-	struct inode *inode = gmfs_inode_alloc(dir->i_sb, ino, mode, dev);
+	const s64 max = GMFS_MAX_NEXT_INO - 1;
+	s64 last = atomic64_fetch_add_unless(&gmfs.last_ino, 1, max);
+	struct inode *inode;
 
+	if (last >= max)
+		return ERR_PTR(-ENOSPC);
+	inode = gmfs_inode_alloc(dir->i_sb, last + 1, mode, dev);
 	if (IS_ERR(inode))
 		return inode;
 	/* An image may bring more of them than a mount wants: those stay. */

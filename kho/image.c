@@ -498,7 +498,7 @@ static int check_root(struct gmfs_image *img, const void *buf, size_t size,
 			      (unsigned long long)img->region.block_size);
 	if (nr_written != DIV_ROUND_UP(want->size / want->block_size, 8))
 		return refuse(img, -EINVAL, "written-blocks is not one bit a block");
-	if (img->next_ino > S64_MAX)
+	if (img->next_ino > GMFS_MAX_NEXT_INO)
 		return refuse(img, -EINVAL, "its next inode number leaves no room");
 	return 0;
 }

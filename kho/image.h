@@ -82,6 +82,12 @@ struct gmfs_image_region {
 #define GMFS_IMAGE_INODE	192
 #define GMFS_IMAGE_NAME		(GMFS_MAX_NAME + 1 + 8)
 
+/*
+ * The largest next inode number that an image may have. Far below S64_MAX, which is the
+ * largest that 0.1 accepts: it creates inodes without a look at this limit.
+ */
+#define GMFS_MAX_NEXT_INO	((u64)S64_MAX - U32_MAX)
+
 u64 gmfs_image_room(const struct gmfs_image_region *region);
 
 /**
