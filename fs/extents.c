@@ -4,7 +4,8 @@
  *
  * Guest memory is allocated whole and contiguous, so nearly every file has one
  * extent and twelve bytes beat any tree. Insertion never fails: callers
- * reserve room first, while they can still back out.
+ * reserve room first, while they can still back out. Many extents come and go in
+ * one pass over the array.
  *
  * Pure code: compiled into the module, into KUnit and into userspace tests.
  */
@@ -92,6 +93,7 @@ void gmfs_extents_insert(struct gmfs_extents *x, struct gmfs_extent n)
 {
 	u32 i = gmfs_extents_find(x, n.at);
 
+	x->blocks += n.nr;
 	if (i && joins(&x->e[i - 1], &n)) {
 		i--;
 		x->e[i].nr += n.nr;
@@ -107,44 +109,109 @@ void gmfs_extents_insert(struct gmfs_extents *x, struct gmfs_extent n)
 }
 
 /**
- * gmfs_extents_cut - take the last run of blocks out of a range of the file
+ * gmfs_extents_merge - fill many holes
+ * @x: the extents, with room reserved for as many as @more has
+ * @more: what to insert; it must overlap nothing
+ *
+ * One pass from the end, and one that joins neighbours.
+ */
+void gmfs_extents_merge(struct gmfs_extents *x, const struct gmfs_extents *more)
+{
+	u32 a = x->nr, b = more->nr, to = a + b, nr = to, i;
+
+	if (b == 1) {
+		gmfs_extents_insert(x, more->e[0]);
+		return;
+	}
+	while (b) {
+		if (a && x->e[a - 1].at > more->e[b - 1].at)
+			x->e[--to] = x->e[--a];
+		else
+			x->e[--to] = more->e[--b];
+	}
+	x->nr = min(nr, 1U);
+	for (i = 1; i < nr; i++) {
+		if (joins(&x->e[x->nr - 1], &x->e[i]))
+			x->e[x->nr - 1].nr += x->e[i].nr;
+		else
+			x->e[x->nr++] = x->e[i];
+	}
+	x->blocks += more->blocks;
+}
+
+/**
+ * gmfs_extents_part - what one extent has in a range of the file
+ * @x: the extents
+ * @i: which one; gmfs_extents_find() of @from to begin with
+ * @from: first block of the range
+ * @to: block after the range
+ * @part: what it has there, set if there is any
+ *
+ * Return: whether there is any; if not, neither has any extent behind it.
+ */
+bool gmfs_extents_part(const struct gmfs_extents *x, u32 i, u32 from, u32 to,
+		       struct gmfs_extent *part)
+{
+	const struct gmfs_extent *e = &x->e[i];
+
+	if (i >= x->nr || e->at >= to)
+		return false;
+	part->at = max(from, e->at);
+	part->start = e->start + (part->at - e->at);
+	part->nr = min(to, e->at + e->nr) - part->at;
+	return true;
+}
+
+/**
+ * gmfs_extents_remove - make a range of the file a hole
  * @x: the extents, with room for one more reserved
  * @from: first block of the range
  * @to: block after the range
- * @cut: what was taken out, set if anything was
- *
- * Callers loop until it returns false. The last run goes first because taking
- * it from a sorted array moves the least.
- *
- * Return: whether there was one; if not, the range is a hole.
  */
-bool gmfs_extents_cut(struct gmfs_extents *x, u32 from, u32 to,
-		      struct gmfs_extent *cut)
+void gmfs_extents_remove(struct gmfs_extents *x, u32 from, u32 to)
 {
-	u32 i = gmfs_extents_find(x, to), end;
-	struct gmfs_extent head, tail;
+	u32 first = gmfs_extents_find(x, from), end = gmfs_extents_find(x, to), nr = 0;
+	struct gmfs_extent keep[2], part;
 
-	if (i == x->nr || x->e[i].at >= to) {
-		if (!i)
-			return false;
-		i--;
+	if (from >= to || !gmfs_extents_part(x, first, from, to, &part))
+		return;
+	x->blocks -= gmfs_extents_blocks(x, from, to);
+	if (x->e[first].at < from) {
+		keep[nr] = x->e[first];
+		keep[nr++].nr = from - x->e[first].at;
 	}
-	head = x->e[i];
-	end = head.at + head.nr;
-	if (end <= from || from >= to)
-		return false;
-	from = max(from, head.at);
-	to = min(to, end);
-	*cut = (struct gmfs_extent){ from, head.start + (from - head.at),
-				     to - from };
-	tail = (struct gmfs_extent){ to, head.start + (to - head.at), end - to };
-	head.nr = from - head.at;
-	remove_at(x, i);
-	if (tail.nr)
-		gmfs_extents_insert(x, tail);
-	if (head.nr)
-		gmfs_extents_insert(x, head);
-	return true;
+	if (end < x->nr && x->e[end].at < to)
+		gmfs_extents_part(x, end++, to, U32_MAX, &keep[nr++]);
+	memmove(&x->e[first + nr], &x->e[end], (x->nr - end) * sizeof(*x->e));
+	memcpy(&x->e[first], keep, nr * sizeof(*keep));
+	x->nr -= end - first;
+	x->nr += nr;
+}
+
+/**
+ * gmfs_extents_trim - give back room that many extents needed
+ * @x: the extents
+ *
+ * At least a quarter of the room is in use afterwards, unless it is small or there is no
+ * memory to copy them to. So the arrays of all files are bounded by the region's size.
+ *
+ * Context: may sleep, but does not allocate if there are no extents.
+ */
+void gmfs_extents_trim(struct gmfs_extents *x)
+{
+	struct gmfs_extent *e = NULL;
+
+	if (x->nr && (x->max <= 16 || x->max / 4 < x->nr))
+		return;
+	if (x->nr) {
+		e = kvmalloc_array(x->nr, sizeof(*e), GFP_KERNEL | __GFP_NOWARN);
+		if (!e)
+			return;
+		memcpy(e, x->e, x->nr * sizeof(*e));
+	}
+	kvfree(x->e);
+	x->e = e;
+	x->max = x->nr;
 }
 
 /**

@@ -106,9 +106,7 @@ int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len)
 
 static void count_blocks(struct inode *inode)
 {
-	u64 nr = gmfs_extents_blocks(&gmfs_i(inode)->extents, 0, U32_MAX);
-
-	inode->i_blocks = nr << (GMFS_BLOCK_SHIFT - 9);
+	inode->i_blocks = (u64)gmfs_i(inode)->extents.blocks << (GMFS_BLOCK_SHIFT - 9);
 }
 
 /* Zero [from, to) of a file, all in one block, if anybody can have seen it. */

@@ -16,10 +16,10 @@
 #include <linux/bitmap.h>
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 
+#include "fill.h"
 #include "guestmemfs.h"
 #include "trace.h"
 
@@ -86,53 +86,6 @@ static void give_back(struct gmfs_region *r, const struct gmfs_extent *run)
 	gmfs_blocks_free(&r->blocks, run->start, run->nr);
 }
 
-/* Take runs of free blocks for a hole of a file, and note them in @got. */
-static int fill_hole(struct gmfs_region *r, struct gmfs_extents *got, u32 at,
-		     u32 nr, u32 goal)
-{
-	u32 start, len;
-	int err;
-
-	while (nr) {
-		err = gmfs_extents_reserve(got, 1);
-		if (err)
-			return err;
-		len = gmfs_blocks_alloc(&r->blocks, nr, at, goal, &start);
-		if (!len)
-			return -ENOSPC;
-		gmfs_extents_insert(got, (struct gmfs_extent){ at, start, len });
-		goal = start + len;
-		at += len;
-		nr -= len;
-		/* Each piece may cost a pass over all free runs. */
-		cond_resched();
-		if (fatal_signal_pending(current))
-			return -EINTR;
-	}
-	return 0;
-}
-
-static int fill_holes(struct gmfs_region *r, const struct gmfs_extents *x,
-		      struct gmfs_extents *got, u32 from, u32 to)
-{
-	u32 at, i, end, goal;
-	int err = 0;
-
-	for (at = from; at < to && !err; at = end) {
-		i = gmfs_extents_find(x, at);
-		if (i < x->nr && x->e[i].at <= at) {
-			end = x->e[i].at + x->e[i].nr;
-			continue;
-		}
-		end = i < x->nr ? min(to, x->e[i].at) : to;
-		goal = GMFS_NO_GOAL;
-		if (i && x->e[i - 1].at + x->e[i - 1].nr == at)
-			goal = x->e[i - 1].start + x->e[i - 1].nr;
-		err = fill_hole(r, got, at, end - at, goal);
-	}
-	return err;
-}
-
 /**
  * gmfs_region_alloc - give a file the blocks of a range that it does not have
  * @r: the region
@@ -140,34 +93,46 @@ static int fill_holes(struct gmfs_region *r, const struct gmfs_extents *x,
  * @from: first block of the file
  * @to: block after the last
  *
+ * The region's lock is dropped after each batch of runs; the blocks that are still to
+ * be found are reserved meanwhile.
+ *
  * Context: the file's invalidate_lock is held for writing; may sleep.
  * Return: 0; -ENOSPC, -ENOMEM, or -EINTR if a signal kills; with nothing changed.
  */
 int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 		      u32 to)
 {
-	struct gmfs_extents got = { 0 };
-	unsigned int nofs;
-	int err = -ENOSPC;
-	u32 i;
+	struct gmfs_fill f;
+	int err;
 
-	/* Reclaim may evict an inode, which takes r->lock. */
-	nofs = memalloc_nofs_save();
 	mutex_lock(&r->lock);
-	if (to - from - gmfs_extents_blocks(x, from, to) <= r->blocks.nr_free)
-		err = fill_holes(r, x, &got, from, to);
-	if (!err)
-		err = gmfs_extents_reserve(x, got.nr);
-	for (i = 0; i < got.nr; i++) {
-		if (err)
-			give_back(r, &got.e[i]);
-		else
-			gmfs_extents_insert(x, got.e[i]);
-		cond_resched();
-	}
+	err = gmfs_fill_begin(&f, &r->blocks, x, from, to);
 	mutex_unlock(&r->lock);
-	memalloc_nofs_restore(nofs);
-	gmfs_extents_destroy(&got);
+	if (err || !f.left)
+		return err;
+	do {
+		/* Not under the lock: eviction takes it, and reclaim may evict. */
+		err = gmfs_extents_reserve(&f.got, min(f.left, GMFS_FILL_BATCH));
+		if (err)
+			break;
+		mutex_lock(&r->lock);
+		err = gmfs_fill_step(&f, &r->blocks);
+		mutex_unlock(&r->lock);
+		if (err > 0 && fatal_signal_pending(current))
+			err = -EINTR;
+		cond_resched();
+	} while (err > 0);
+	if (!err)
+		err = gmfs_extents_reserve(x, f.got.nr);
+	if (!err) {
+		gmfs_extents_merge(x, &f.got);
+		gmfs_extents_trim(x);
+	} else {
+		mutex_lock(&r->lock);
+		gmfs_fill_undo(&f, &r->blocks);
+		mutex_unlock(&r->lock);
+	}
+	gmfs_extents_destroy(&f.got);
 	return err;
 }
 
@@ -202,15 +167,19 @@ static int zero_written(struct gmfs_region *r, u32 start, u32 nr)
 void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 		      u32 to)
 {
-	struct gmfs_extent cut;
+	struct gmfs_extent part;
+	u32 i;
 
-	while (gmfs_extents_cut(x, from, to, &cut)) {
-		if (READ_ONCE(gmfs.options.scrub) && zero_written(r, cut.start, cut.nr))
+	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &part); i++) {
+		if (READ_ONCE(gmfs.options.scrub) && zero_written(r, part.start, part.nr))
 			pr_warn_ratelimited("no memory to scrub blocks: some keep their contents until they are used again\n");
 		mutex_lock(&r->lock);
-		give_back(r, &cut);
+		give_back(r, &part);
 		mutex_unlock(&r->lock);
+		cond_resched();
 	}
+	gmfs_extents_remove(x, from, to);
+	gmfs_extents_trim(x);
 }
 
 /**
@@ -230,20 +199,19 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 int gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
 		       u32 from, u32 to)
 {
-	u32 i, n, at, end, start;
+	struct gmfs_extent part;
+	u32 i, n;
 	int err;
 
-	for (i = gmfs_extents_find(x, from); i < x->nr && x->e[i].at < to; i++) {
-		at = max(from, x->e[i].at);
-		end = min(to, x->e[i].at + x->e[i].nr);
-		start = x->e[i].start + (at - x->e[i].at);
+	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &part); i++) {
+		cond_resched();
 		if (READ_ONCE(gmfs.options.scrub)) {
-			err = zero_written(r, start, end - at);
+			err = zero_written(r, part.start, part.nr);
 			if (err)
 				return err;
 			continue;
 		}
-		for (n = start; n < start + (end - at); n++)
+		for (n = part.start; n < part.start + part.nr; n++)
 			clear_bit(n, r->written);
 	}
 	return 0;

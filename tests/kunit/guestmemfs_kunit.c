@@ -127,15 +127,16 @@ static bool same_as_model(const struct gmfs_extents *x, const int *model)
 			return false;
 		}
 	}
-	return gmfs_extents_blocks(x, 0, MODEL) == blocks && x->nr <= x->max;
+	return gmfs_extents_blocks(x, 0, MODEL) == blocks && x->blocks == blocks &&
+	       x->nr <= x->max;
 }
 
 static void extents_random(struct kunit *test)
 {
 	struct gmfs_extents x = { };
-	struct gmfs_extent cut;
+	struct gmfs_extent part;
 	struct rnd_state state;
-	u32 step, from, to, i, start;
+	u32 step, from, to, i, e, start;
 	int model[MODEL];
 
 	begin_random(test, &state);
@@ -152,11 +153,13 @@ static void extents_random(struct kunit *test)
 				gmfs_extents_insert(&x, (struct gmfs_extent){
 						    from, start, i - from });
 		} else {
-			while (gmfs_extents_cut(&x, from, to, &cut))
-				for (i = cut.at; i < cut.at + cut.nr; i++) {
-					KUNIT_EXPECT_EQ(test, model[i], cut.start + i - cut.at);
+			for (e = gmfs_extents_find(&x, from);
+			     gmfs_extents_part(&x, e, from, to, &part); e++)
+				for (i = part.at; i < part.at + part.nr; i++) {
+					KUNIT_EXPECT_EQ(test, model[i], part.start + i - part.at);
 					model[i] = HOLE;
 				}
+			gmfs_extents_remove(&x, from, to);
 		}
 		KUNIT_ASSERT_TRUE(test, same_as_model(&x, model));
 	}

@@ -90,16 +90,18 @@ static const struct cut {
 
 static u32 cut_all(struct gmfs_extents *x, u32 from, u32 to)
 {
-	u32 blocks = 0, last = to;
+	u32 blocks = 0, next = from, i;
 	struct gmfs_extent c;
 
 	room(x, 1);
-	while (gmfs_extents_cut(x, from, to, &c)) {
-		expect(c.nr && c.at >= from && c.at + c.nr <= last,
-		       "%u+%u is not the last of %u to %u", c.at, c.nr, from, last);
-		last = c.at;
+	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &c); i++) {
+		expect(c.nr && c.at >= next && c.at + c.nr <= to,
+		       "%u+%u is not the first of %u to %u", c.at, c.nr, next, to);
+		next = c.at + c.nr;
 		blocks += c.nr;
 	}
+	gmfs_extents_remove(x, from, to);
+	expect(x->nr <= x->max, "%u of %u", x->nr, x->max);
 	expect_eq(gmfs_extents_blocks(x, from, to), 0);
 	return blocks;
 }
@@ -168,6 +170,7 @@ static void same_as_model(const struct gmfs_extents *x, const int *model)
 			       x->e[i].start + at - x->e[i].at == model[at],
 			       "block %u", at);
 	}
+	expect_eq(gmfs_extents_blocks(x, 0, BLOCKS), x->blocks);
 	from = rnd(BLOCKS);
 	to = from + rnd(BLOCKS - from + 1);
 	for (at = from; at < to; at++)
@@ -209,24 +212,115 @@ static void random_model(const void *arg)
 	gmfs_extents_destroy(&x);
 }
 
-static void fragmented(const void *arg)
+/* Extents of one block each, from @first on, every second block of the file. */
+static void every_second(struct gmfs_extents *x, u32 first, u32 nr)
 {
-	const u32 nr = 262144;
-	struct gmfs_extents x = { 0 };
-	double start = now_ms();
 	u32 i;
 
 	for (i = 0; i < nr; i++) {
-		expect_eq(gmfs_extents_reserve(&x, 1), 0);
-		gmfs_extents_insert(&x, E(i, 2 * i, 1));
+		expect_eq(gmfs_extents_reserve(x, 1), 0);
+		gmfs_extents_insert(x, E(first + 2 * i, 2 * first + 4 * i, 1));
 	}
+	expect_eq(x->nr, nr);
+}
+
+/* Bytes moved are counted: no more than a few for each that is there. */
+static void many(const void *arg)
+{
+	const u32 nr = 262144, bytes = nr * sizeof(struct gmfs_extent);
+	struct gmfs_extents x = { 0 }, more = { 0 };
+	double start = now_ms();
+	u32 i;
+
+	every_second(&x, 0, nr);
+	every_second(&more, 1, nr);
+	expect_eq(gmfs_extents_reserve(&x, more.nr), 0);
+	unit_spent = 0;
+	unit_budget = 8UL * bytes;
+	gmfs_extents_merge(&x, &more);
+	expect_eq(x.nr, 2 * nr);
+	expect_eq(x.blocks, 2 * nr);
+	for (i = 0; i < 2 * nr; i++)
+		expect_eq(x.e[i].at, i);
+	/* Out of the middle, then all. */
+	expect_eq(cut_all(&x, 10, 10 + nr), nr);
 	expect_eq(x.nr, nr);
 	expect_eq(cut_all(&x, 0, U32_MAX), nr);
 	expect_eq(x.nr, 0);
+	unit_info("%u extents merged with %u and cut to nothing: %lu bytes moved, %.0f ms",
+		  nr, nr, unit_spent, now_ms() - start);
+	gmfs_extents_destroy(&more);
 	gmfs_extents_destroy(&x);
-	expect(now_ms() - start < 10000, "it took %.0f ms", now_ms() - start);
-	unit_info("%u extents filled and cut to nothing in %.0f ms", nr,
-		  now_ms() - start);
+}
+
+static void merge_joins(const void *arg)
+{
+	struct gmfs_extents x = { 0 }, more = { 0 };
+
+	insert(&x, E(10, 100, 5));
+	insert(&x, E(20, 110, 5));
+	insert(&more, E(5, 95, 5));
+	insert(&more, E(15, 105, 5));
+	insert(&more, E(25, 200, 5));
+	room(&x, more.nr);
+	gmfs_extents_merge(&x, &more);
+	expect_extents(&x, (const struct gmfs_extent[]){ { 5, 95, 20 }, { 25, 200, 5 } }, 2);
+	expect_eq(x.blocks, 25);
+	gmfs_extents_destroy(&x);
+	gmfs_extents_merge(&x, &x);
+	expect_eq(x.nr, 0);
+	room(&x, more.nr);
+	gmfs_extents_merge(&x, &more);
+	expect_extents(&x, more.e, 3);
+	gmfs_extents_destroy(&more);
+	gmfs_extents_destroy(&x);
+}
+
+static void merge_random(const void *arg)
+{
+	struct gmfs_extents x, more, want;
+	u32 round, at, len, start;
+
+	for (round = 0; round < 2000; round++) {
+		x = more = want = (struct gmfs_extents){ 0 };
+		for (at = rnd(3); at < BLOCKS; at += len + rnd(3)) {
+			len = 1 + rnd(5);
+			start = rnd(2) ? 1000 + at : rnd(500);
+			insert(rnd(2) ? &x : &more, E(at, start, len));
+			insert(&want, E(at, start, len));
+		}
+		room(&x, more.nr);
+		gmfs_extents_merge(&x, &more);
+		expect_extents(&x, want.e, want.nr);
+		expect_eq(x.blocks, want.blocks);
+		gmfs_extents_destroy(&x);
+		gmfs_extents_destroy(&more);
+		gmfs_extents_destroy(&want);
+	}
+}
+
+static void trim(const void *arg)
+{
+	struct gmfs_extents x = { 0 };
+	struct gmfs_extent *e;
+
+	every_second(&x, 0, 1000);
+	e = x.e;
+	gmfs_extents_remove(&x, 600, U32_MAX);
+	gmfs_extents_trim(&x);
+	expect(x.e == e, "trimmed with much in use");
+	gmfs_extents_remove(&x, 20, U32_MAX);
+	unit_allocations = 0;
+	gmfs_extents_trim(&x);
+	expect(x.e == e && x.nr == 10, "changed without memory");
+	unit_allocations = -1;
+	gmfs_extents_trim(&x);
+	expect_eq(x.max, 10);
+	expect_eq(x.e[9].at, 18);
+	gmfs_extents_remove(&x, 0, U32_MAX);
+	unit_allocations = 0;
+	gmfs_extents_trim(&x);
+	expect(!x.e && !x.max, "not given back");
 }
 
 void extents_tests(void)
@@ -235,5 +329,8 @@ void extents_tests(void)
 	run_table("extents", cut, cuts);
 	unit_run("extents", "reserve", reserve, NULL);
 	unit_run("extents", "random against a model", random_model, NULL);
-	unit_run("extents", "262144 extents cut to nothing", fragmented, NULL);
+	unit_run("extents", "merge joins neighbours", merge_joins, NULL);
+	unit_run("extents", "random merges", merge_random, NULL);
+	unit_run("extents", "room is given back", trim, NULL);
+	unit_run("extents", "262144 extents merged with as many and cut to nothing", many, NULL);
 }

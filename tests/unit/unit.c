@@ -79,6 +79,12 @@ size_t unit_strnlen(const char *s, size_t n)
 	return len;
 }
 
+void *unit_memmove(void *to, const void *from, size_t n)
+{
+	unit_spend(n);
+	return memmove(to, from, n);
+}
+
 void unit_info(const char *fmt, ...)
 {
 	va_list args;
@@ -128,6 +134,7 @@ int main(void)
 	unit_info("seed %llu", (unsigned long long)unit_seed);
 	blocks_tests();
 	extents_tests();
+	fill_tests();
 	cmdline_tests();
 	places_tests();
 	fdt_tests();

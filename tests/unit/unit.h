@@ -11,8 +11,8 @@
 extern u64 unit_seed;
 
 /*
- * Bytes read by memchr(), strlen() and strnlen(), and calls of cond_resched(), since
- * the test began. A test that spends more than its budget fails; 0: no budget.
+ * Bytes that the pure files read by memchr(), strlen() and strnlen() or moved by
+ * memmove(), and their calls of cond_resched(), since the test began. A test that spends more than its budget fails; 0: no budget.
  */
 extern unsigned long unit_spent, unit_budget;
 
@@ -58,6 +58,7 @@ void *exact_copy(const void *data, size_t len);
 
 void blocks_tests(void);
 void extents_tests(void);
+void fill_tests(void);
 void cmdline_tests(void);
 void places_tests(void);
 void fdt_tests(void);

@@ -7,6 +7,7 @@
 
 #define GFP_KERNEL	0
 #define GFP_KERNEL_ACCOUNT 0
+#define __GFP_NOWARN	0
 
 /* Allocations that succeed before one fails; negative: none fails. */
 extern int unit_allocations;
