@@ -4,7 +4,8 @@
  *
  * A file's size decides its blocks: truncate allocates all that a larger size
  * adds, or fails and changes nothing, so that a guest whose file has no holes
- * never meets SIGBUS for lack of memory. fallocate() does the same for a range,
+ * never meets SIGBUS for lack of memory. With the mount option "sparse" it leaves
+ * a hole instead. fallocate() does the same for a range,
  * zeroes it on as many CPUs as the task may use, and punches holes; a hole gets a
  * block when it is touched.
  *
@@ -225,10 +226,11 @@ int gmfs_file_clear_eof(struct inode *inode, loff_t to)
 
 static int grow(struct inode *inode, loff_t old, loff_t size)
 {
+	bool fill = !READ_ONCE(gmfs.options.sparse) && blocks_for(size) > blocks_for(old);
 	int err;
 
 	err = gmfs_file_clear_eof(inode, size);
-	if (!err && (blocks_for(size) > blocks_for(old) || size > gmfs.region.size))
+	if (!err && fill)
 		err = gmfs_file_fill(inode, round_up(old, GMFS_BLOCK_SIZE), size);
 	if (!err)
 		i_size_write(inode, size);

@@ -222,34 +222,63 @@ out:
 	return ret;
 }
 
-/* Copy within the region: both are in one chunk, so in one block each. */
-static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
+/* With "sparse", what reads as zeroes on both sides needs no block. */
+static bool may_leave_hole(struct inode *in, loff_t pos_in, struct inode *out, loff_t pos_out)
+{
+	return READ_ONCE(gmfs.options.sparse) &&
+	       written_block(in, pos_in) == GMFS_HOLE &&
+	       written_block(out, pos_out) == GMFS_HOLE;
+}
+
+static int leave_hole(struct inode *out, loff_t pos_out)
+{
+	int err;
+
+	if (pos_out <= i_size_read(out))
+		return 0;
+	filemap_invalidate_lock(out->i_mapping);
+	err = gmfs_file_clear_eof(out, pos_out);
+	filemap_invalidate_unlock(out->i_mapping);
+	return err;
+}
+
+static int copy_bytes(struct inode *in, loff_t pos_in, struct inode *out,
 		      loff_t pos_out, u32 len)
 {
 	u32 block;
 	void *to;
 	int err;
 
-	err = gmfs_change_begin();
-	if (err)
-		return err;
 	err = ready_block(out, pos_out, len, &block);
 	if (err)
-		goto out;
+		return err;
 	to = gmfs_region_map(&gmfs.region, block, pos_out % GMFS_BLOCK_SIZE, len);
-	if (!to) {
-		err = -ENOMEM;
-		goto out;
-	}
+	if (!to)
+		return -ENOMEM;
 	filemap_invalidate_lock_shared(in->i_mapping);
 	err = gmfs_file_read(in, pos_in, to, len);
 	filemap_invalidate_unlock_shared(in->i_mapping);
 	memunmap(to);
+	return err;
+}
+
+/* Copy within the region: both are in one chunk, so in one block each. */
+static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
+		      loff_t pos_out, u32 len)
+{
+	int err;
+
+	err = gmfs_change_begin();
 	if (err)
-		goto out;
-	extend(out, pos_out + len);
-	gmfs_inode_touch(out);
-out:
+		return err;
+	if (may_leave_hole(in, pos_in, out, pos_out))
+		err = leave_hole(out, pos_out);
+	else
+		err = copy_bytes(in, pos_in, out, pos_out, len);
+	if (!err) {
+		extend(out, pos_out + len);
+		gmfs_inode_touch(out);
+	}
 	gmfs_change_end();
 	return err;
 }

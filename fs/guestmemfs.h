@@ -53,6 +53,7 @@ struct gmfs_region {
  * @huge: largest order that a shared mapping gets: PUD_ORDER, PMD_ORDER or 0
  * @scrub: blocks are zeroed when they get free
  * @fileio: read() and write() work
+ * @sparse: truncate() leaves a hole where a file grows
  */
 struct gmfs_options {
 	unsigned int given;
@@ -63,6 +64,7 @@ struct gmfs_options {
 	unsigned int huge;
 	bool scrub;
 	bool fileio;
+	bool sparse;
 };
 
 /**

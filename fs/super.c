@@ -76,7 +76,7 @@ struct context {
 
 enum {
 	OPT_UID, OPT_GID, OPT_MODE, OPT_NR_INODES, OPT_HUGE, OPT_SCRUB,
-	OPT_FILEIO, OPT_DISCARD,
+	OPT_FILEIO, OPT_SPARSE, OPT_DISCARD,
 };
 
 #define GIVEN(opt)	BIT(OPT_##opt)
@@ -97,6 +97,7 @@ static const struct fs_parameter_spec gmfs_parameters[] = {
 	fsparam_enum("huge",		OPT_HUGE, huge_values),
 	fsparam_flag_no("scrub",	OPT_SCRUB),
 	fsparam_flag_no("fileio",	OPT_FILEIO),
+	fsparam_flag_no("sparse",	OPT_SPARSE),
 	fsparam_flag("discard",		OPT_DISCARD),
 	{}
 };
@@ -139,6 +140,9 @@ static int gmfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case OPT_FILEIO:
 		o->fileio = !result.negated;
 		break;
+	case OPT_SPARSE:
+		o->sparse = !result.negated;
+		break;
 	case OPT_DISCARD:
 		c->discard = true;
 		return 0;
@@ -166,6 +170,8 @@ static void apply(struct gmfs_options *o, const struct gmfs_options *change)
 		o->scrub = change->scrub;
 	if (change->given & GIVEN(FILEIO))
 		o->fileio = change->fileio;
+	if (change->given & GIVEN(SPARSE))
+		o->sparse = change->sparse;
 	o->given |= change->given;
 }
 
@@ -189,7 +195,8 @@ static bool same_root(const struct inode *root, const struct gmfs_options *chang
 static bool same(const struct gmfs_options *a, const struct gmfs_options *b)
 {
 	return a->nr_inodes == b->nr_inodes && a->huge == b->huge &&
-	       a->scrub == b->scrub && a->fileio == b->fileio;
+	       a->scrub == b->scrub && a->fileio == b->fileio &&
+	       a->sparse == b->sparse;
 }
 
 static int gmfs_show_options(struct seq_file *m, struct dentry *root)
@@ -212,6 +219,8 @@ static int gmfs_show_options(struct seq_file *m, struct dentry *root)
 		seq_puts(m, ",scrub");
 	if (o->fileio)
 		seq_puts(m, ",fileio");
+	if (o->sparse)
+		seq_puts(m, ",sparse");
 	return 0;
 }
 

@@ -152,6 +152,48 @@ handles() {
 	rm $mnt/a
 }
 
+# Size and blocks of files that were made larger, and of a copy by cp.
+sparse_copies() {
+	truncate -s 4M a
+	/job/tests/gmem fill a 1
+	truncate -s 1G a
+	cp a b
+	truncate -s 10M d
+	stat -c '%n %s %b' a b d
+	cmp -n 5000000 a b
+	rm a b d
+}
+
+sparse() {
+	local free
+	free=$(stat -f -c %f $mnt)
+	refused "nosparse: cp of a hole at a file's end needs its blocks" "No space left" \
+		sh -c "truncate -s 600M $mnt/a && fallocate -p -o 0 -l 600M $mnt/a && truncate -s 1100M $mnt/a &&
+			fallocate -p -o 0 -l 1100M $mnt/a && truncate -s 100M $mnt/full && cp $mnt/a $mnt/b"
+	rm $mnt/?* -r
+	check "sparse: remount" mount -o remount,sparse,fileio $mnt
+	same "sparse: shown" sparse "$(grep -o 'sparse' /proc/mounts)"
+	alike "sparse: sizes and blocks as on tmpfs" sparse_copies
+	truncate -s 1G $mnt/a
+	/job/tests/gmem poke $mnt/a 0x400000 here
+	check "sparse: copy_file_range of holes" io -f -c "copy_range -s 0 -d 0 -l 800m $mnt/a" $mnt/b
+	same "sparse: leaves them" "838860800 4096" "$(stat -c '%s %b' $mnt/b)"
+	check "sparse: and copies the data" /job/tests/gmem peek $mnt/b 0x400000 here
+	rm $mnt/a $mnt/b
+	same "sparse: growing takes no blocks" "$free" "$(truncate -s 1152M $mnt/a; stat -f -c %f $mnt)"
+	check "sparse: a touch takes one" /job/tests/gmem poke $mnt/a 0x40000000 here
+	same "sparse: and no more" $((free - 1)) "$(stat -f -c %f $mnt)"
+	fallocate -l 4M $mnt/b
+	same "sparse: fallocate allocates" $((free - 3)) "$(stat -f -c %f $mnt)"
+	rm $mnt/a $mnt/b
+	check "sparse: 3000 random operations as on tmpfs" /job/tests/twin $mnt/f /mnt/t/f 3000 20261126
+	rm $mnt/f /mnt/t/f
+	mount -o remount,nosparse,nofileio $mnt
+	same "nosparse: not shown" "" "$(grep -o 'sparse' /proc/mounts)"
+	same "nosparse: growing takes blocks" $((free - 5)) "$(truncate -s 10M $mnt/a; stat -f -c %f $mnt)"
+	rm $mnt/a
+}
+
 # Where the handles of the last kernel lead: one file is still there.
 remember_handles() {
 	mkdir -p $mnt/dir
@@ -178,6 +220,7 @@ stage1() {
 	idmaps
 	renames
 	handles
+	sparse
 	remember_handles
 	echo 1 >/sys/fs/guestmemfs/active
 	same "handles: frozen" "dir: the same,dir/kept: the same,removed: Stale file handle" \

@@ -36,8 +36,11 @@ stage1() {
 	wrong "a value that none takes" "scrub" scrub=yes
 	check "nothing of it is mounted" sh -c "! grep -q guestmemfs /proc/mounts"
 
-	check "mount" mount_g -o uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub
-	same "shown" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub" "$(shown)"
+	check "mount" mount_g -o uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub,sparse
+	same "shown" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub,sparse" "$(shown)"
+	refused "not with nosparse beside it" "mounted with other options already" \
+		bash -c "mount -t guestmemfs -o nosparse none /mnt/2 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
+	mount -o remount,nosparse $mnt
 	same "the root directory" "12 34 750" "$(stat -c '%u %g %a' $mnt)"
 	same "statfs" "5 4" "$(stat -f -c '%c %d' $mnt)"
 	check "as many inodes" touch $mnt/1 $mnt/2 $mnt/3 $mnt/4
@@ -54,7 +57,7 @@ stage1() {
 
 	check "a second mount without options" mount -t guestmemfs none /mnt/2
 	umount /mnt/2
-	check "or the same ones" mount -t guestmemfs -o huge=pmd,scrub none /mnt/2
+	check "or the same ones" mount -t guestmemfs -o huge=pmd,scrub,nosparse none /mnt/2
 	umount /mnt/2
 	refused "not with others" "mounted with other options already" \
 		bash -c "mount -t guestmemfs -o huge=never none /mnt/2 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
