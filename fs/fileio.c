@@ -9,7 +9,8 @@
  * The inode's lock keeps blocks where they are: only faults and fallocate()'s
  * helpers work without it, and they only add blocks and zero them. It is held
  * while user memory is touched. invalidate_lock is not, for that may fault here,
- * and under gmfs.change user memory must not fault.
+ * and under gmfs.change user memory must not fault. Reads and copies take it anew for each
+ * chunk, so that a balloon's punch does not wait for all of a long one.
  */
 #include <linux/io.h>
 #include <linux/pagemap.h>
@@ -65,7 +66,7 @@ static int ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block)
 	return err;
 }
 
-/* One chunk; fewer bytes than @len if user memory faults for good. */
+/* One chunk; fewer bytes than @len, or -EFAULT, if user memory faults for good. */
 static ssize_t read_chunk(struct inode *inode, loff_t pos, u32 len,
 			  struct iov_iter *to)
 {
@@ -74,13 +75,28 @@ static ssize_t read_chunk(struct inode *inode, loff_t pos, u32 len,
 	void *map;
 
 	if (block == GMFS_HOLE)
-		return iov_iter_zero(len, to);
+		return iov_iter_zero(len, to) ?: -EFAULT;
 	map = gmfs_region_map(&gmfs.region, block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map)
 		return -ENOMEM;
 	copied = copy_to_iter(map, len, to);
 	memunmap(map);
-	return copied;
+	return copied ?: -EFAULT;
+}
+
+/* The file is locked for one chunk. Returns 0 at EOF. */
+static ssize_t read_locked(struct inode *inode, loff_t pos, struct iov_iter *to)
+{
+	ssize_t n = 0;
+	loff_t size;
+
+	inode_lock_shared(inode);
+	size = i_size_read(inode);
+	if (pos < size)
+		n = read_chunk(inode, pos, chunk_at(pos, min_t(u64, iov_iter_count(to),
+							       size - pos)), to);
+	inode_unlock_shared(inode);
+	return n;
 }
 
 /**
@@ -95,30 +111,19 @@ ssize_t gmfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t done = 0, n = 0;
-	loff_t size;
-	u32 len;
 
 	if (!READ_ONCE(gmfs.options.fileio))
 		return -EINVAL;
-	inode_lock_shared(inode);
-	size = i_size_read(inode);
-	while (iov_iter_count(to) && iocb->ki_pos < size) {
-		len = chunk_at(iocb->ki_pos, min_t(u64, iov_iter_count(to),
-						   size - iocb->ki_pos));
+	while (iov_iter_count(to)) {
 		n = fatal_signal_pending(current) ? -EINTR :
-		    read_chunk(inode, iocb->ki_pos, len, to);
-		if (n < 0)
+		    read_locked(inode, iocb->ki_pos, to);
+		if (n <= 0)
 			break;
 		iocb->ki_pos += n;
 		done += n;
-		if (n < len) {
-			n = -EFAULT;
-			break;
-		}
 		cond_resched();
 	}
-	inode_unlock_shared(inode);
-	return done ?: min_t(ssize_t, n, 0);
+	return done ?: n;
 }
 
 /* Size and order of faults go together: see map_page(). */
@@ -283,26 +288,67 @@ static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
 	return err;
 }
 
+/*
+ * As lock_two_nondirectories(), by address, but the source's only for reading: so copies
+ * in opposite directions do not wait for each other for ever.
+ */
+static void lock_files(struct inode *in, struct inode *out)
+{
+	if (in == out) {
+		inode_lock(out);
+	} else if (in < out) {
+		inode_lock_shared(in);
+		inode_lock_nested(out, I_MUTEX_NONDIR2);
+	} else {
+		inode_lock(out);
+		inode_lock_shared_nested(in, I_MUTEX_NONDIR2);
+	}
+}
+
+static void unlock_files(struct inode *in, struct inode *out)
+{
+	inode_unlock(out);
+	if (in != out)
+		inode_unlock_shared(in);
+}
+
+/*
+ * Both files are locked for one chunk at a time, or a balloon could not punch the
+ * source until all is copied. Returns the bytes copied, 0 at EOF of the source.
+ */
+static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct inode *out,
+			   loff_t pos_out, u64 len)
+{
+	ssize_t n = 0;
+	loff_t size;
+	int err = 0;
+
+	lock_files(in, out);
+	size = i_size_read(in);
+	if (pos_in < size) {
+		n = chunk_at(pos_in, min_t(u64, len, size - pos_in));
+		n = chunk_at(pos_out, n);
+		err = copy_chunk(in, pos_in, out, pos_out, n);
+	}
+	unlock_files(in, out);
+	return err ?: n;
+}
+
 static ssize_t copy_chunks(struct inode *in, loff_t pos_in, struct inode *out,
 			   loff_t pos_out, u64 len)
 {
+	ssize_t n = 0;
 	u64 done = 0;
-	int err = 0;
-	u32 n;
 
-	if (pos_in >= i_size_read(in))
-		return 0;
-	len = min_t(u64, len, i_size_read(in) - pos_in);
-	while (done < len && !fatal_signal_pending(current)) {
-		n = chunk_at(pos_in + done, len - done);
-		n = chunk_at(pos_out + done, n);
-		err = copy_chunk(in, pos_in + done, out, pos_out + done, n);
-		if (err)
+	while (done < len) {
+		n = fatal_signal_pending(current) ? -EINTR :
+		    copy_locked(in, pos_in + done, out, pos_out + done, len - done);
+		if (n <= 0)
 			break;
 		done += n;
 		cond_resched();
 	}
-	return done ?: err ?: -EINTR;
+	return done ?: n;
 }
 
 /**
@@ -314,6 +360,8 @@ static ssize_t copy_chunks(struct inode *in, loff_t pos_in, struct inode *out,
  * @len: number of bytes
  * @flags: none
  *
+ * Other changes of either file can come between two chunks of CHUNK bytes.
+ *
  * Return: bytes copied; as gmfs_write_iter(), but "fileio" is not needed.
  */
 ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
@@ -323,14 +371,14 @@ ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
 	struct inode *in = file_inode(file_in), *out = file_inode(file_out);
 	ssize_t ret;
 
-	lock_two_nondirectories(in, out);
+	inode_lock(out);
 	ret = file_remove_privs(file_out);
 	if (!ret)
 		ret = gmfs_file_begin_write(out);
-	if (!ret) {
-		ret = copy_chunks(in, pos_in, out, pos_out, len);
-		gmfs_file_end_write(out);
-	}
-	unlock_two_nondirectories(in, out);
+	inode_unlock(out);
+	if (ret)
+		return ret;
+	ret = copy_chunks(in, pos_in, out, pos_out, len);
+	gmfs_file_end_write(out);
 	return ret;
 }

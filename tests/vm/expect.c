@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,6 +229,71 @@ static void fanotify(char **arg)
 	print_events(buf, read(fd, buf, sizeof(buf)), st.st_ino);
 }
 
+static int source, target;
+static off_t total;
+
+static void *copy(void *unused)
+{
+	off_t at = 0, to = 0;
+
+	(void)unused;
+	if (copy_file_range(source, &at, target, &to, total, 0) != total)
+		die("copy_file_range");
+	return NULL;
+}
+
+/*
+ * punch-source SOURCE TARGET: punch a file that is being copied. The target grows as the copy
+ * goes on, so its size says whether that has ended when the punch returns.
+ */
+static void punch_source(char **arg)
+{
+	pthread_t copier;
+	struct stat st;
+
+	source = open_or_die(arg[0], O_RDWR);
+	target = open_or_die(arg[1], O_RDWR | O_CREAT);
+	fstat(source, &st);
+	total = st.st_size;
+	pthread_create(&copier, NULL, copy, NULL);
+	do {
+		sched_yield();
+		fstat(target, &st);
+	} while (!st.st_size);
+	if (fallocate(source, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 2 << 20))
+		die("punch");
+	fstat(target, &st);
+	printf("punched %s\n", st.st_size < total ? "meanwhile" : "when all was copied");
+	pthread_join(copier, NULL);
+}
+
+static void *copy_many(void *files)
+{
+	int *fd = files, i;
+	off_t at, to;
+
+	for (i = 0; i < 300; i++) {
+		at = to = 0;
+		if (copy_file_range(fd[0], &at, fd[1], &to, 1 << 20, 0) != 1 << 20)
+			die("copy_file_range");
+	}
+	return NULL;
+}
+
+/* cross-copies A B: from A to B twice and from B to A, all at the same time. */
+static void cross_copies(char **arg)
+{
+	int a = open_or_die(arg[0], O_RDWR), b = open_or_die(arg[1], O_RDWR), i;
+	int pairs[3][2] = { { a, b }, { b, a }, { a, b } };
+	pthread_t copier[3];
+
+	for (i = 0; i < 3; i++)
+		pthread_create(&copier[i], NULL, copy_many, pairs[i]);
+	for (i = 0; i < 3; i++)
+		pthread_join(copier[i], NULL);
+	printf("done\n");
+}
+
 static const struct command {
 	const char *name;
 	int nr;
@@ -241,6 +308,8 @@ static const struct command {
 	{ "follow",	2, follow_it },
 	{ "parents",	1, parents },
 	{ "fanotify",	0, fanotify },
+	{ "punch-source", 2, punch_source },
+	{ "cross-copies", 2, cross_copies },
 };
 
 int main(int argc, char **argv)

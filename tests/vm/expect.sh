@@ -194,6 +194,22 @@ sparse() {
 	rm $mnt/a
 }
 
+copies() {
+	truncate -s 900M $mnt/a
+	refused "copy: no room for all of it" "No space left" cp $mnt/a $mnt/b
+	rm $mnt/a $mnt/b
+	truncate -s 500M $mnt/a
+	/job/tests/gmem fill $mnt/a 7
+	same "copy: a balloon can punch the source" "punched meanwhile" "$(expect punch-source $mnt/a $mnt/b)"
+	check "copy: what was copied before and after is right" /job/tests/gmem range $mnt/b 2097152 522190848 7
+	truncate -s 4M $mnt/a $mnt/b
+	/job/tests/gmem fill $mnt/a 8
+	/job/tests/gmem fill $mnt/b 8
+	same "copy: in opposite directions at once" "done" "$(expect cross-copies $mnt/a $mnt/b)"
+	check "copy: contents" /job/tests/gmem range $mnt/a 0 4194304 8
+	rm $mnt/a $mnt/b
+}
+
 # Where the handles of the last kernel lead: one file is still there.
 remember_handles() {
 	mkdir -p $mnt/dir
@@ -221,6 +237,7 @@ stage1() {
 	renames
 	handles
 	sparse
+	copies
 	remember_handles
 	echo 1 >/sys/fs/guestmemfs/active
 	same "handles: frozen" "dir: the same,dir/kept: the same,removed: Stale file handle" \
