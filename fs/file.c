@@ -24,6 +24,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 #include <linux/workqueue.h>
 
 #include "guestmemfs.h"
@@ -85,11 +86,13 @@ unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned in
  * @len: number of bytes, all of one block
  *
  * Context: blocks stay where they are; may sleep.
- * Return: 0, or -ENOMEM.
+ * Return: 0; -ENOMEM; -EIO if the memory is bad: a machine check that a plain memcpy()
+ * meets is a panic.
  */
 int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len)
 {
 	u32 block, contiguous;
+	unsigned long left;
 	void *map;
 
 	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
@@ -100,9 +103,9 @@ int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len)
 	map = gmfs_region_map(&gmfs.region, block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map)
 		return -ENOMEM;
-	memcpy(to, map, len);
+	left = copy_mc_to_kernel(to, map, len);
 	memunmap(map);
-	return 0;
+	return left ? -EIO : 0;
 }
 
 static void count_blocks(struct inode *inode)

@@ -16,6 +16,7 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
+#include <linux/uaccess.h>
 #include <linux/uio.h>
 
 #include "guestmemfs.h"
@@ -66,22 +67,36 @@ static int ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block)
 	return err;
 }
 
-/* One chunk; fewer bytes than @len, or -EFAULT, if user memory faults for good. */
+/* Whether a copy that could not even begin at @from met bad memory. */
+static bool is_bad(const void *from, size_t len)
+{
+	u8 line[L1_CACHE_BYTES];
+
+	return copy_mc_to_kernel(line, from, min(len, sizeof(line)));
+}
+
+/*
+ * One chunk. Fewer bytes than @len, and then -EFAULT or -EIO, if user memory faults for
+ * good or the block's memory is bad.
+ */
 static ssize_t read_chunk(struct inode *inode, loff_t pos, u32 len,
 			  struct iov_iter *to)
 {
 	u32 block = written_block(inode, pos);
 	size_t copied;
 	void *map;
+	int err = 0;
 
 	if (block == GMFS_HOLE)
 		return iov_iter_zero(len, to) ?: -EFAULT;
 	map = gmfs_region_map(&gmfs.region, block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map)
 		return -ENOMEM;
-	copied = copy_to_iter(map, len, to);
+	copied = _copy_mc_to_iter(map, len, to);
+	if (!copied)
+		err = is_bad(map, len) ? -EIO : -EFAULT;
 	memunmap(map);
-	return copied ?: -EFAULT;
+	return copied ?: err;
 }
 
 /* The file is locked for one chunk. Returns 0 at EOF. */
@@ -104,8 +119,8 @@ static ssize_t read_locked(struct inode *inode, loff_t pos, struct iov_iter *to)
  * @iocb: the file and the position
  * @to: where to
  *
- * Return: bytes read; -EINVAL without the mount option "fileio"; -EFAULT;
- * -ENOMEM; -EINTR if killed.
+ * Return: bytes read; -EINVAL without the mount option "fileio"; -EFAULT; -EIO
+ * if the memory is bad; -ENOMEM; -EINTR if killed.
  */
 ssize_t gmfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 {
@@ -362,7 +377,8 @@ static ssize_t copy_chunks(struct inode *in, loff_t pos_in, struct inode *out,
  *
  * Other changes of either file can come between two chunks of CHUNK bytes.
  *
- * Return: bytes copied; as gmfs_write_iter(), but "fileio" is not needed.
+ * Return: bytes copied; as gmfs_write_iter(), except that "fileio" is not needed; -EIO if
+ * the source's memory is bad.
  */
 ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
 			     struct file *file_out, loff_t pos_out, size_t len,

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -294,6 +295,24 @@ static void cross_copies(char **arg)
 	printf("done\n");
 }
 
+static void say_sigbus(int sig)
+{
+	(void)sig;
+	_exit(write(1, "SIGBUS\n", 7) != 7);
+}
+
+/* private-read FILE: touch its first page by way of the page cache. */
+static void private_read(char **arg)
+{
+	char *p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, open_or_die(arg[0], O_RDONLY), 0);
+
+	if (p == MAP_FAILED)
+		die("mmap");
+	signal(SIGBUS, say_sigbus);
+	(void)*(volatile char *)p;
+	printf("read\n");
+}
+
 static const struct command {
 	const char *name;
 	int nr;
@@ -308,6 +327,7 @@ static const struct command {
 	{ "follow",	2, follow_it },
 	{ "parents",	1, parents },
 	{ "fanotify",	0, fanotify },
+	{ "private-read", 1, private_read },
 	{ "punch-source", 2, punch_source },
 	{ "cross-copies", 2, cross_copies },
 };

@@ -210,6 +210,26 @@ copies() {
 	rm $mnt/a $mnt/b
 }
 
+bad_memory() {
+	truncate -s 4M $mnt/a
+	/job/tests/gmem fill $mnt/a 9
+	if ! insmod /job/guestmemfs_poison.ko; then
+		report info "bad memory: $kernel has no kretprobes"
+		rm $mnt/a
+		return
+	fi
+	mount -o remount,fileio $mnt
+	refused "bad memory: read" "Input/output error" cat $mnt/a
+	refused "bad memory: sendfile" "Input/output error" io -f -c "sendfile -i $mnt/a 0 4096" /tmp/out
+	refused "bad memory: copy" "Input/output error" io -f -c "copy_range -s 0 -d 0 -l 1m $mnt/a" $mnt/b
+	same "bad memory: a private mapping gets SIGBUS" "SIGBUS" "$(expect private-read $mnt/a)"
+	refused "bad memory: a bad buffer is still that" "Bad address" sh -c "rmmod guestmemfs_poison; /job/tests/gmem bad-buffer $mnt/a"
+	check "bad memory: without it the file is as it was" /job/tests/gmem range $mnt/a 0 4194304 9
+	same "bad memory: and a private mapping reads it" "read" "$(expect private-read $mnt/a)"
+	rm $mnt/a $mnt/b
+	mount -o remount,nofileio $mnt
+}
+
 # Where the handles of the last kernel lead: one file is still there.
 remember_handles() {
 	mkdir -p $mnt/dir
@@ -238,6 +258,7 @@ stage1() {
 	handles
 	sparse
 	copies
+	bad_memory
 	remember_handles
 	echo 1 >/sys/fs/guestmemfs/active
 	same "handles: frozen" "dir: the same,dir/kept: the same,removed: Stale file handle" \
