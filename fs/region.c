@@ -9,7 +9,8 @@
  * x86 PAT maps a pfn that is not RAM uncached unless the memtype of its range is
  * known (arch/x86/mm/pat/memtype.c, lookup_memtype()). memremap() enters it as
  * write-back; iounmap() would take the entry away again, vunmap() removes the
- * mapping alone. So an entry for each GiB stays, and no kernel mapping.
+ * mapping alone. So an entry for each GiB stays until the region is released, and no
+ * kernel mapping.
  *
  * Afterwards the kernel maps a block only while it zeroes or copies it.
  */
@@ -164,6 +165,20 @@ static int check_range(u64 base, u64 size)
 	return 0;
 }
 
+/*
+ * Remove what set_cache_mode() has entered, by the same steps: an entry is found by its exact
+ * range. Whatever the name says, the entry may be of any cache mode.
+ */
+static void reset_cache_mode(u64 base, u64 size)
+{
+	u64 at, step;
+
+	for (at = base; at < base + size; at += step) {
+		step = min_t(u64, base + size - at, SZ_1G);
+		arch_io_free_memtype_wc(at, step);
+	}
+}
+
 /* In steps, as KASAN needs an eighth of what is mapped for its shadow. */
 static int set_cache_mode(u64 base, u64 size)
 {
@@ -176,6 +191,7 @@ static int set_cache_mode(u64 base, u64 size)
 		if (!map) {
 			pr_err("cannot map region 0x%llx@0x%llx write-back\n",
 			       size, base);
+			reset_cache_mode(base, at - base);
 			return -ENOMEM;
 		}
 		vunmap(map);
@@ -216,7 +232,7 @@ int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
 	err = gmfs_blocks_init(&r->blocks, nr, PUD_SIZE / PMD_SIZE,
 			       (base >> GMFS_BLOCK_SHIFT) % (PUD_SIZE / PMD_SIZE));
 	if (err)
-		goto err_resource;
+		goto err_cache_mode;
 	r->written = kvcalloc(BITS_TO_LONGS(nr), sizeof(long), GFP_KERNEL);
 	if (!r->written) {
 		err = -ENOMEM;
@@ -232,6 +248,8 @@ int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
 
 err_blocks:
 	gmfs_blocks_destroy(&r->blocks);
+err_cache_mode:
+	reset_cache_mode(base, size);
 err_resource:
 	release_mem_region(base, size);
 	return err;
@@ -247,5 +265,6 @@ void gmfs_region_release(struct gmfs_region *r)
 {
 	kvfree(r->written);
 	gmfs_blocks_destroy(&r->blocks);
+	reset_cache_mode(r->base, r->size);
 	release_mem_region(r->base, r->size);
 }

@@ -230,6 +230,32 @@ bad_memory() {
 	mount -o remount,nofileio $mnt
 }
 
+# Entries that PAT has for $1 and the 1152 MiB from there on, by cache mode.
+memtypes() {
+	sed -n 's/^PAT: \[mem 0x\([0-9a-f]*\)-0x[0-9a-f]*\] /\1 /p' /sys/kernel/debug/x86/pat_memtype_list |
+		while read -r start mode; do
+			((0x$start < $1 || 0x$start >= $1 + (1152 << 20))) || echo "$mode"
+		done | sort | uniq -c | xargs
+}
+
+cache_modes() {
+	local base
+	base=$(region)
+	same "cache mode: an entry for each GiB" "2 write-back" "$(memtypes $base)"
+	umount $mnt
+	rmmod guestmemfs
+	same "cache mode: none without the module" "" "$(memtypes $base)"
+	check "cache mode: load again" load
+	same "cache mode: once more the same" "2 write-back" "$(memtypes $base)"
+	rmmod guestmemfs
+	# A load that comes as far as to ask how this kernel was started, and gets no answer.
+	mount --bind /dev/null /proc/sys/kernel/random/boot_id
+	refused "cache mode: a load that fails late" "" load
+	umount /proc/sys/kernel/random/boot_id
+	same "cache mode: leaves none" "" "$(memtypes $base)"
+	start
+}
+
 # Where the handles of the last kernel lead: one file is still there.
 remember_handles() {
 	mkdir -p $mnt/dir
@@ -249,6 +275,7 @@ follow_handles() {
 
 stage1() {
 	start
+	cache_modes
 	mkdir -p /mnt/t
 	check "tmpfs" mount -t tmpfs none /mnt/t
 	leases
