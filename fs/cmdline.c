@@ -12,9 +12,75 @@
 
 #include "cmdline.h"
 
-static bool ends(const char *p)
+/* As the kernel's isspace(), which the C library's is not for bytes above 127. */
+static bool is_space(char c)
 {
-	return !*p || isspace(*p);
+	return c == ' ' || (c >= '\t' && c <= '\r') || (unsigned char)c == 0xa0;
+}
+
+/**
+ * gmfs_next_arg - read one argument of a kernel command line
+ * @pos: where to begin; set to the argument's end
+ * @arg: the argument
+ *
+ * Quotes as next_arg() in lib/cmdline.c reads them, and as parse_args() in
+ * kernel/params.c an argument "--" ends what the kernel reads.
+ *
+ * Return: false at the end of the line, where *@pos is the NUL, and at "--".
+ */
+bool gmfs_next_arg(const char **pos, struct gmfs_arg *arg)
+{
+	const char *p = *pos, *end, *equals = NULL;
+	bool quoted, in_quote;
+
+	while (is_space(*p))
+		p++;
+	quoted = *p == '"';
+	in_quote = quoted;
+	p += quoted;
+	for (end = p; *end && (in_quote || !is_space(*end)); end++) {
+		if (!equals && *end == '=' && end > p)
+			equals = end;
+		if (*end == '"')
+			in_quote = !in_quote;
+	}
+	*pos = end;
+	*arg = (struct gmfs_arg){ .name = p };
+	if (equals) {
+		arg->value = equals + 1;
+		if (*arg->value == '"') {
+			arg->value++;
+			quoted = true;
+		}
+	}
+	/* One quote at the end is the pair of one at the beginning. */
+	if (quoted && end > p && end[-1] == '"')
+		end--;
+	arg->name_len = (equals ?: end) - p;
+	if (equals && end > arg->value)
+		arg->value_len = end - arg->value;
+	if (!equals && arg->name_len == 2 && !memcmp(p, "--", 2))
+		return false;
+	return **pos || quoted || *pos > p;
+}
+
+/**
+ * gmfs_arg_is - whether an argument is of that name
+ * @arg: the argument
+ * @name: the name; dashes and underscores are equal, as in kernel/params.c
+ *
+ * Return: true if it is.
+ */
+bool gmfs_arg_is(const struct gmfs_arg *arg, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < arg->name_len; i++)
+		if (arg->name[i] != name[i] &&
+		    !(arg->name[i] == '-' && name[i] == '_') &&
+		    !(arg->name[i] == '_' && name[i] == '-'))
+			return false;
+	return !name[i];
 }
 
 /* SIZE, then @sep and ADDR. Whether there was an address is in *@has_base. */
@@ -57,42 +123,29 @@ int gmfs_parse_region(const char *text, u64 *base, u64 *size)
 	return 0;
 }
 
-/* The value of the last "@key=" on the command line, as the kernel has it. */
-static const char *find_last(const char *cmdline, const char *key)
-{
-	const char *p, *found = NULL;
-
-	for (p = strstr(cmdline, key); p; p = strstr(p + 1, key))
-		if (p == cmdline || isspace(p[-1]))
-			found = p + strlen(key);
-	return found;
-}
-
 /* The first memmap=n$a entry that holds @size bytes from a multiple of @align on. */
 static bool find_memmap(const char *cmdline, u64 align, u64 size, u64 *base)
 {
-	const char *p, *next;
+	const char *pos = cmdline, *p, *end, *next;
+	struct gmfs_arg arg;
 	u64 n, a = 0, start;
 	bool reserved;
 
-	for (p = strstr(cmdline, "memmap="); p; p = strstr(p, "memmap=")) {
-		if (p != cmdline && !isspace(p[-1])) {
-			p++;
+	while (gmfs_next_arg(&pos, &arg)) {
+		if (!arg.value || !gmfs_arg_is(&arg, "memmap"))
 			continue;
-		}
-		p += strlen("memmap=");
-		while (!parse(p, '$', &next, &a, &n, &reserved)) {
-			start = ALIGN(a, align);
-			if (reserved && start >= a && start - a <= n &&
-			    n - (start - a) >= size) {
-				*base = start;
-				return true;
+		end = arg.value + arg.value_len;
+		for (p = arg.value; p < end; p = next + 1) {
+			next = p;
+			if (!parse(p, '$', &next, &a, &n, &reserved) && reserved) {
+				start = ALIGN(a, align);
+				if (start >= a && start - a <= n && n - (start - a) >= size) {
+					*base = start;
+					return true;
+				}
 			}
-			while (!ends(next) && *next != ',')
+			while (next < end && *next != ',')
 				next++;
-			if (*next != ',')
-				break;
-			p = next + 1;
 		}
 	}
 	return false;
@@ -112,16 +165,21 @@ static bool find_memmap(const char *cmdline, u64 align, u64 size, u64 *base)
 int gmfs_find_region(const char *cmdline, u64 align, u64 *base, u64 *size,
 		     const char **why)
 {
-	const char *p = find_last(cmdline, "guestmemfs="), *end;
+	struct gmfs_arg arg, last = { 0 };
+	const char *pos = cmdline, *end;
 	u64 b = 0, s = 0;
 	bool has_base;
 
-	if (!p) {
+	while (gmfs_next_arg(&pos, &arg))
+		if (arg.value && gmfs_arg_is(&arg, "guestmemfs"))
+			last = arg;
+	if (!last.value) {
 		*why =
 			"no region: boot with guestmemfs=SIZE memmap=SIZE$ADDR, or load with region=SIZE@ADDR";
 		return -ENODEV;
 	}
-	if (parse(p, '@', &end, &b, &s, &has_base) || !ends(end) || !s) {
+	if (parse(last.value, '@', &end, &b, &s, &has_base) ||
+	    end != last.value + last.value_len || !s) {
 		*why =
 			"guestmemfs= is not SIZE or SIZE@ADDR, as in guestmemfs=10G";
 		return -EINVAL;

@@ -44,11 +44,23 @@ static const struct line {
 	GOOD("other names end like it", "xguestmemfs=2G guestmemfs=1G@5G zguestmemfs=3G", 5 * G, G),
 	GOOD("module prefix is another name", "guestmemfs.region=2G@3G guestmemfs=1G@5G", 5 * G, G),
 	GOOD("xmemmap= is another name", "guestmemfs=1G xmemmap=1G$8G memmap=1G$4G", 4 * G, G),
+	GOOD("quoted value", "guestmemfs=\"1G\" memmap=\"1G$4G\"", 4 * G, G),
+	GOOD("quoted argument", "\"guestmemfs=1G\" \"memmap=1G$4G\"", 4 * G, G),
+	GOOD("quoted list", "guestmemfs=1G memmap=\"64M$1G,1G$4G\"", 4 * G, G),
+	GOOD("list behind exactmap", "guestmemfs=1G memmap=exactmap,1G$4G", 4 * G, G),
+	GOOD("what is in another's quotes does not count",
+	     "guestmemfs=1G@5G x=\"y guestmemfs=2G@1G\"", 5 * G, G),
+	GOOD("what is behind -- does not count",
+	     "guestmemfs=1G memmap=1G$4G -- guestmemfs=2G@1G memmap=2G$1G", 4 * G, G),
+	GOOD("--x is not --", "--x guestmemfs=1G@5G", 5 * G, G),
 
 	NONE("nothing", ""),
+	NONE("behind --", "quiet -- guestmemfs=1G@5G"),
+	NONE("behind quoted --", "quiet \"--\" guestmemfs=1G@5G"),
+	NONE("in another's quotes", "x=\"y guestmemfs=1G@5G\""),
+	NONE("behind a quote that stays open", "x=\"y guestmemfs=1G@5G"),
 	NONE("only memmap", "memmap=1G$4G"),
 	NONE("only a prefixed name", "xguestmemfs=1G memmap=1G$4G"),
-	NONE("quoted name", "\"guestmemfs=1G\" memmap=1G$4G"),
 	NONE("no value", "guestmemfs memmap=1G$4G"),
 	BAD("empty value", "guestmemfs= memmap=1G$4G", "is not SIZE"),
 	BAD("no size", "guestmemfs=@4G memmap=1G$4G", "is not SIZE"),
@@ -60,7 +72,6 @@ static const struct line {
 	BAD("negative address", "guestmemfs=1G@-4G", "is not SIZE"),
 	BAD("trailing junk", "guestmemfs=1GB memmap=1G$4G", "is not SIZE"),
 	BAD("junk after the address", "guestmemfs=1G@4G,2G", "is not SIZE"),
-	BAD("quoted value", "guestmemfs=\"1G\" memmap=1G$4G", "is not SIZE"),
 	BAD("last guestmemfs= is bad", "guestmemfs=1G guestmemfs=x memmap=1G$4G", "is not SIZE"),
 	BAD("no memmap", "guestmemfs=1G", "holds"),
 	BAD("memmap too small", "guestmemfs=2G memmap=1G$4G", "holds"),
@@ -75,6 +86,10 @@ static const struct line {
 	BAD("the boot loader ate $4", "guestmemfs=1G memmap=1GG", "escaped"),
 	BAD("memmap without address", "guestmemfs=1G memmap=1G$", "holds"),
 	BAD("memmap at the line's end", "guestmemfs=1G memmap=", "holds"),
+	BAD("memmap behind --", "guestmemfs=1G -- memmap=1G$4G", "holds"),
+	BAD("memmap in another's quotes", "guestmemfs=1G x=\"y memmap=1G$4G\"", "holds"),
+	BAD("a blank in the quotes", "guestmemfs=\"1G \" memmap=1G$4G", "is not SIZE"),
+	BAD("a quote at the end", "guestmemfs=1G\" memmap=1G$4G", "is not SIZE"),
 	BAD("only xmemmap=", "guestmemfs=1G xmemmap=1G$4G", "holds"),
 };
 
@@ -122,8 +137,49 @@ static void region(const void *arg)
 	free(copy);
 }
 
+/* Arguments as next_arg() in the kernel's lib/cmdline.c gives them: "name|value/name/". */
+static const struct args {
+	const char *name, *cmdline, *args;
+} args_table[] = {
+	{ "arguments", " a b=1\tc=d=e\n", "a/b|1/c|d=e/" },
+	{ "arguments: none", " \t", "" },
+	{ "arguments: an empty value", "a= b", "a|/b/" },
+	{ "arguments: = at the beginning", "=a =b=c", "=a/=b|c/" },
+	{ "arguments: quotes around a value", "a=\"b c\" d", "a|b c/d/" },
+	{ "arguments: quotes around all", "\"a=b c\" d", "a|b c/d/" },
+	{ "arguments: quotes around both", "\"a=\"b c\"\" d", "a|b/c\"\"/d/" },
+	{ "arguments: quotes inside", "a=b\"c d\"e f", "a|b\"c d\"e/f/" },
+	{ "arguments: quotes in a name", "a\"b c\"d=e f", "a\"b c\"d|e/f/" },
+	{ "arguments: an open quote", "a=\"b c", "a|b c/" },
+	{ "arguments: only a quote", "a=\" ", "a| /" },
+	{ "arguments: a quote and nothing", "a=\"", "a|/" },
+	{ "arguments: --", "a -- b", "a/" },
+	{ "arguments: --=", "--=a b", "--|a/b/" },
+	{ "arguments: a byte that is a blank to the kernel", "a\xa0" "b", "a/b/" },
+};
+
+static void args(const void *arg)
+{
+	const struct args *a = arg;
+	char *copy = exact_copy(a->cmdline, strlen(a->cmdline) + 1), got[128] = "";
+	const char *pos = copy;
+	struct gmfs_arg one;
+
+	while (gmfs_next_arg(&pos, &one)) {
+		strncat(got, one.name, one.name_len);
+		if (one.value) {
+			strcat(got, "|");
+			strncat(got, one.value, one.value_len);
+		}
+		strcat(got, "/");
+	}
+	expect(!strcmp(got, a->args), "%s", got);
+	free(copy);
+}
+
 void cmdline_tests(void)
 {
 	run_table("cmdline", line, lines);
 	run_table("cmdline", region, regions);
+	run_table("cmdline", args, args_table);
 }
