@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bootline.h"
 #include "cmdline.h"
 #include "tool.h"
 
@@ -253,25 +254,14 @@ static int cmd_status(int argc, char **argv)
 
 /* --- check ----------------------------------------------------------------- */
 
-static bool covered(const char *cmdline, u64 base, u64 size)
-{
-	const char *p = cmdline;
-	u64 at = base;
-	struct memmap m;
-
-	/* Several entries can do it together; each round takes one that adds to it. */
-	while (at < base + size && next_memmap(&p, &m)) {
-		if (m.sep == '$' && m.addr <= at && m.addr + m.size > at) {
-			at = m.addr + m.size;
-			p = cmdline;
-		}
-	}
-	return at >= base + size;
-}
-
 static bool has_region(const char *cmdline)
 {
-	return cmdline && next_param(&cmdline, "guestmemfs=");
+	struct gmfs_arg arg;
+
+	while (cmdline && gmfs_next_arg(&cmdline, &arg))
+		if (arg.value && gmfs_arg_is(&arg, "guestmemfs"))
+			return true;
+	return false;
 }
 
 /* Prints a line for each problem and returns how many there are. */
@@ -280,6 +270,7 @@ static int check(const char *cmdline)
 	char *here = sysfs("region"), *state = sysfs("state"), *reason = sysfs("quarantine");
 	u64 base, size, base2, size2, limit = memory_limit(cmdline);
 	int problems = 0;
+	struct kaslr k;
 	const char *why;
 
 	if (!here || gmfs_parse_region(here, &base, &size))
@@ -297,9 +288,13 @@ static int check(const char *cmdline)
 			exact(size), exact(base), exact(size2), exact(base2),
 			exact(size), exact(base));
 	}
-	if (!covered(cmdline, base, size))
+	read_kaslr(cmdline, &k);
+	if (!is_reserved(cmdline, base, size))
 		problem("no memmap= keeps the next kernel off the region: give it memmap=%s$%s (from a shell in single quotes)",
 			exact(size), exact(base));
+	else if (!kaslr_avoids(&k, base, size))
+		problem("the next kernel may put itself into the region, for KASLR looks at the first %d memmap= entries only, and at none behind one that it cannot read: put memmap=%s$%s first, or add nokaslr",
+			KASLR_ENTRIES, exact(size), exact(base));
 	if (base + size > limit)
 		problem("mem= or memmap= ends the next kernel's memory at %s, below the region's end: leave it out",
 			exact(limit));

@@ -12,73 +12,13 @@
 #include <guestmemfs/abi.h>
 #include <string.h>
 
+#include "bootline.h"
 #include "cmdline.h"
 #include "tool.h"
 
 #define GIB		(1ULL << 30)
 #define ABOVE		(4 * GIB)
 #define KEEP		GIB		/* what the kernel cannot do without */
-#define KASLR_ENTRIES	4		/* MAX_MEMMAP_REGIONS, boot/compressed/kaslr.c */
-
-/* --- memmap= ---------------------------------------------------------------- */
-
-const char *next_param(const char **pos, const char *key)
-{
-	const char *p = *pos;
-
-	for (;;) {
-		p += strspn(p, " \t\n");
-		if (!*p)
-			return NULL;
-		if (!strncmp(p, key, strlen(key)))
-			break;
-		p += strcspn(p, " \t\n");
-	}
-	p += strlen(key);
-	*pos = p + strcspn(p, " \t\n");
-	return p;
-}
-
-bool next_memmap(const char **pos, struct memmap *m)
-{
-	const char *p = *pos;
-	char *end;
-
-	if (*p == ',')
-		p++;
-	else
-		p = next_param(pos, "memmap=");
-	if (!p)
-		return false;
-	*m = (struct memmap){ .sep = 'x' };	/* as in memmap=exactmap */
-	if (isdigit((unsigned char)*p)) {
-		m->size = memparse(p, &end);
-		m->sep = strchr("@#$!%", *end) ? *end : 0;
-		if (m->sep)
-			m->addr = memparse(end + 1, &end);
-		p = end;
-	}
-	*pos = p + strcspn(p, ", \t\n");
-	return true;
-}
-
-/* Where memory ends by mem= or by a memmap= that is only a size. */
-u64 memory_limit(const char *cmdline)
-{
-	const char *pos = cmdline, *p;
-	u64 limit = ~0ULL, n;
-	struct memmap m;
-	char *end;
-
-	while ((p = next_param(&pos, "mem="))) {
-		n = isdigit((unsigned char)*p) ? memparse(p, &end) : 0;
-		limit = n ? min_t(u64, limit, n) : limit;
-	}
-	for (pos = cmdline; next_memmap(&pos, &m); )
-		if (!m.sep && m.size)
-			limit = min_t(u64, limit, m.size);
-	return limit;
-}
 
 /* --- the machine ------------------------------------------------------------- */
 
@@ -229,28 +169,30 @@ static void read_nodes(const char *path)
 }
 
 /*
- * What other memmap= entries take is not ours; they are counted. The region that is
- * there now will go.
+ * Memory that other memmap= entries take is not ours. The region that the command line
+ * has now will go. Returns how many of the others KASLR counts, 0 if it is off.
  */
 static int heed_cmdline(const char *cmdline)
 {
+	struct memmaps it = { .pos = cmdline };
 	u64 base = 0, size = 0;
-	const char *why, *pos = cmdline;
 	struct memmap m;
+	struct kaslr k;
+	const char *why;
 	int nr = 0;
 
 	if (gmfs_find_region(cmdline, BLOCK_SIZE, &base, &size, &why))
 		size = 0;
-	while (next_memmap(&pos, &m)) {
-		if (m.sep == 'x' ||
-		    (size && m.sep == '$' && m.addr <= base && base - m.addr < m.size))
+	while (next_memmap(&it, &m)) {
+		if (size && m.sep == '$' && m.addr <= base && base - m.addr < m.size)
 			continue;
-		nr++;
-		if (m.sep && m.sep != '@' && m.addr + m.size > m.addr)
+		nr += kaslr_counts(&m);
+		if (m.sep && strchr("#$!%", m.sep) && m.addr + m.size > m.addr)
 			count(m.addr, m.addr + m.size, false);
 	}
 	count(memory_limit(cmdline), ~0ULL, false);
-	return nr;
+	read_kaslr(cmdline, &k);
+	return k.off ? 0 : nr;
 }
 
 /* The module wants 7.1 or newer; the symbol is there if the kernel has KHO. */
@@ -362,7 +304,7 @@ static void print_choice(const struct choice *c)
 	       exact(c->size), exact(c->base), exact(c->size), exact(c->base), kho);
 	/* The shell that reads it takes one layer of backslashes, GRUB the other. */
 	printf("\nThe same for GRUB, at the end of /etc/default/grub; then update-grub:\n"
-	       "GRUB_CMDLINE_LINUX_DEFAULT=\"$GRUB_CMDLINE_LINUX_DEFAULT guestmemfs=%s@%s memmap=%s\\\\\\$%s%s\"\n",
+	       "GRUB_CMDLINE_LINUX_DEFAULT=\"guestmemfs=%s@%s memmap=%s\\\\\\$%s%s $GRUB_CMDLINE_LINUX_DEFAULT\"\n",
 	       exact(c->size), exact(c->base), exact(c->size), exact(c->base), kho);
 	if (node < 0 && nr_nodes > 1)
 		warn("no node is known to have room for all of it: it is on several");
@@ -416,11 +358,12 @@ int cmd_plan(int argc, char **argv)
 		die("%s has no node %d with memory", dir, node);
 	cmdline = read_line(sys_path("/proc/cmdline"));
 	entries = cmdline ? heed_cmdline(cmdline) : 0;
+	/* The region's comes first, and what is pushed out has an owner, too. */
+	if (entries >= KASLR_ENTRIES)
+		die("the kernel command line has %d other memmap= entries, and KASLR keeps the next kernel off the first %d of all only: boot with fewer, or with nokaslr",
+		    entries, KASLR_ENTRIES);
 	if (!choose(&c, node) || c.size + KEEP > total(-1))
 		no_room(&c, node);
 	print_choice(&c);
-	if (entries >= KASLR_ENTRIES)
-		warn("the kernel command line has %d other memmap= entries: with more than %d the kernel turns KASLR off",
-		     entries, KASLR_ENTRIES);
 	return 0;
 }

@@ -29,22 +29,6 @@ u64 parse_size(const char *what, const char *text);
 
 /* In plan.c */
 
-/**
- * struct memmap - one entry of a memmap= parameter
- * @sep: what stands between size and address: one of "@#$!%"; 0 if there is only
- *	a size, and memory ends there
- * @size: bytes
- * @addr: bytes
- */
-struct memmap {
-	char sep;
-	u64 size, addr;
-};
-
-/* The value of the next "@key=", from *@pos on, which begins as the command line. */
-const char *next_param(const char **pos, const char *key);
-bool next_memmap(const char **pos, struct memmap *m);
-u64 memory_limit(const char *cmdline);
 int cmd_plan(int argc, char **argv);
 
 /* In dump.c */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/errno.h>
 
+#include "bootline.h"
 #include "cmdline.h"
 #include "unit.h"
 
@@ -177,9 +178,107 @@ static void args(const void *arg)
 	free(copy);
 }
 
+/*
+ * Which 1 GiB of memory KASLR may choose, of eight from 4 GiB on: a bit each. Derived
+ * from handle_mem_options(), mem_avoid_memmap(), parse_memmap() and
+ * find_random_phys_addr() in arch/x86/boot/compressed/kaslr.c.
+ */
+static const struct kaslr_line {
+	const char *name, *cmdline;
+	unsigned int may;
+} kaslr_lines[] = {
+#define FOUR "memmap=1G$4G memmap=1G$5G memmap=1G$6G memmap=1G$7G"
+	{ "kaslr: nothing said", "quiet", 0xff },
+	{ "kaslr: one", "memmap=1G$4G", 0xfe },
+	{ "kaslr: four", FOUR, 0xf0 },
+	{ "kaslr: a fifth parameter is not seen, and nothing is off", FOUR " memmap=1G$8G", 0xf0 },
+	{ "kaslr: nor is a sixth with a list", FOUR " memmap=1G$8G,1G$9G", 0xf0 },
+	{ "kaslr: a list of four", "memmap=1G$4G,1G$5G,1G$6G,1G$7G", 0xf0 },
+	{ "kaslr: a list of five turns it off", "memmap=1G$4G,1G$5G,1G$6G,1G$7G,1G$8G", 0 },
+	{ "kaslr: a list that is cut turns it off",
+	  "memmap=1G$4G memmap=1G$5G memmap=1G$6G memmap=1G$7G,1G$8G", 0 },
+	{ "kaslr: an empty rest of a list, too",
+	  "memmap=1G$4G memmap=1G$5G memmap=1G$6G memmap=1G$7G,", 0 },
+	{ "kaslr: a list of three and a list of one", "memmap=1G$4G,1G$5G,1G$6G memmap=1G$7G", 0xf0 },
+	{ "kaslr: # and ! count", "memmap=1G#4G memmap=1G!5G memmap=2G$6G", 0xf0 },
+	{ "kaslr: @ does not", "memmap=4G@4G memmap=1G@8G " FOUR, 0xf0 },
+	{ "kaslr: nor does address 0, which is a limit", "memmap=8G$0 " FOUR, 0 },
+	{ "kaslr: a limit by memmap=", "memmap=6G", 0x03 },
+	{ "kaslr: the lowest limit", "mem=8G memmap=6G mem=7G", 0x03 },
+	{ "kaslr: % is a limit, too", "memmap=6G%8G-1+2", 0x03 },
+	{ "kaslr: a limit does not count", "memmap=64G " FOUR, 0xf0 },
+	{ "kaslr: a limit behind the fourth", FOUR " memmap=6G mem=10G", 0x30 },
+	{ "kaslr: exactmap", "memmap=exactmap memmap=1G$4G", 0xfe },
+	{ "kaslr: exactmap ends its list", "memmap=1G$4G,exactmap,1G$5G", 0xfe },
+	{ "kaslr: so does an entry that is none", "memmap=1G$4G,x,1G$5G memmap=1G$6G", 0xfa },
+	{ "kaslr: junk behind an entry does not", "memmap=1G$4Gx,1G$5G", 0xfc },
+	{ "kaslr: exactmap is no cut", "memmap=1G$4G,1G$5G,1G$6G,exactmap,1G$7G", 0xf8 },
+	{ "kaslr: nokaslr", "nokaslr", 0 },
+	{ "kaslr: nokaslr behind --", "-- nokaslr", 0 },
+	{ "kaslr: nokaslr in quotes", "x=\"y nokaslr z\"", 0 },
+	{ "kaslr: nokaslr in a word", "xnokaslr nokaslrx nokaslr=1", 0xff },
+	{ "kaslr: nothing behind --", "-- memmap=1G$4G", 0xff },
+	{ "kaslr: nothing in others' quotes", "x=\"y memmap=1G$4G\"", 0xff },
+	{ "kaslr: in its own quotes", "memmap=\"1G$4G,1G$5G\"", 0xfc },
+	{ "kaslr: a mem= that is none ends it", "memmap=1G$4G mem=0 memmap=1G$5G", 0xfe },
+	{ "kaslr: mem=nopentium does not", "mem=nopentium memmap=1G$5G", 0xfd },
+	{ "kaslr: hugepages= does not", "hugepagesz=1G hugepages=4 memmap=1G$5G", 0xfd },
+	{ "kaslr: xmemmap= is another", "xmemmap=1G$4G memmapx=1G$5G", 0xff },
+	{ "kaslr: nothing beyond 2,047 bytes",
+	  "memmap=1G$4G " X255 X255 X255 X255 X255 X255 X255 X255 " memmap=1G$5G", 0xfe },
+};
+
+static void kaslr(const void *arg)
+{
+	const struct kaslr_line *l = arg;
+	char *copy = exact_copy(l->cmdline, strlen(l->cmdline) + 1);
+	unsigned int may = 0, i;
+	struct kaslr k;
+
+	read_kaslr(copy, &k);
+	for (i = 0; i < 8; i++)
+		may |= !kaslr_avoids(&k, (4 + i) * G, G) << i;
+	expect_eq(may, l->may);
+	/* Ranges together are kept off if each is, and not if one is not. */
+	expect_eq(kaslr_avoids(&k, 4 * G, 2 * G), !(may & 3));
+	expect_eq(kaslr_avoids(&k, 4 * G, 8 * G), !may);
+	expect_eq(kaslr_avoids(&k, 4 * G + 2 * M, 3 * G), !(may & 15));
+	free(copy);
+}
+
+static const struct use {
+	const char *name, *cmdline;
+	bool reserved;		/* 2 GiB at 4 GiB */
+	u64 limit;
+} uses[] = {
+	{ "memory: reserved", "memmap=2G$4G", true, ~0ULL },
+	{ "memory: by two entries", "memmap=1G$5G memmap=1G$4G", true, ~0ULL },
+	{ "memory: but for the last byte", "memmap=0x7fffffff$4G", false, ~0ULL },
+	{ "memory: but for the first byte", "memmap=2G$0x100000001", false, ~0ULL },
+	{ "memory: behind --", "-- memmap=2G$4G mem=1G", false, ~0ULL },
+	{ "memory: exactmap first", "memmap=exactmap,8G@0,2G$4G", true, ~0ULL },
+	{ "memory: exactmap drops it", "memmap=2G$4G memmap=exactmap memmap=8G@0", false, ~0ULL },
+	{ "memory: RAM and reserved is reserved", "memmap=2G$4G memmap=8G@0", true, ~0ULL },
+	{ "memory: pmem beside it", "memmap=2G$4G memmap=1G!6G,1G!3G", true, ~0ULL },
+	{ "memory: made reserved", "memmap=2G$4G memmap=1G%4G-1+2", true, ~0ULL },
+	{ "memory: dropped by exactmap", "memmap=1G!4G memmap=exactmap memmap=2G$4G", true, ~0ULL },
+	{ "memory: limits", "memmap=2G$4G mem=64G memmap=32G mem=nopentium mem=0", true, 32 * G },
+	{ "memory: a limit in others' quotes", "memmap=2G$4G x=\"y mem=1G\"", true, ~0ULL },
+};
+
+static void memory(const void *arg)
+{
+	const struct use *u = arg;
+
+	expect_eq(is_reserved(u->cmdline, 4 * G, 2 * G), u->reserved);
+	expect_eq(memory_limit(u->cmdline), u->limit);
+}
+
 void cmdline_tests(void)
 {
 	run_table("cmdline", line, lines);
 	run_table("cmdline", region, regions);
 	run_table("cmdline", args, args_table);
+	run_table("cmdline", kaslr, kaslr_lines);
+	run_table("cmdline", memory, uses);
 }
