@@ -2,16 +2,17 @@
 /*
  * DOC: the next kernel's command line, as that kernel reads it
  *
- * Several programs read one line, each by rules of its own:
+ * Four programs read one line by four sets of rules:
  *
  * 1. The kernel proper: next_arg() and "--", see gmfs_next_arg().
  * 2. The decompressor, before it chooses a place for the kernel (KASLR): the same
  *    arguments, but of memmap= only the first entries (read_kaslr()).
- * 3. The decompressor's search for words ("nokaslr"), which knows neither quotes nor
- *    "--" (find_word()).
+ * 3. The decompressor's search for words ("nokaslr", "mem_encrypt=on"), which knows
+ *    neither quotes nor "--" (find_word()).
+ * 4. modprobe, which takes options for modules from it and does not stop at "--".
  *
  * Pure code: the unit tests compile it, too. The sources are those of Linux 6.12.117
- * and 7.3.4, which agree.
+ * and 7.3.4, which agree, and of kmod 34.
  */
 #include <linux/ctype.h>
 #include <linux/kernel.h>
@@ -161,6 +162,32 @@ bool is_reserved(const char *cmdline, u64 base, u64 size)
 	return reserved_from(&first, base, size);
 }
 
+/**
+ * other_use - what memmap= makes of a range that it should only reserve
+ * @cmdline: the command line
+ * @base: bytes
+ * @size: bytes
+ *
+ * Return: '#', '!' or '%' if an entry with that makes ACPI data, a pmem device or
+ * another type of a part of it; 0 if none does.
+ */
+char other_use(const char *cmdline, u64 base, u64 size)
+{
+	struct memmaps it = { .pos = cmdline };
+	struct memmap m;
+	char use = 0;
+
+	while (next_memmap(&it, &m)) {
+		if (m.sep == 'x')
+			use = 0;
+		if (!m.sep || !strchr("#!%", m.sep) || (m.sep == '%' && m.to == 2))
+			continue;
+		if (m.addr < base + size && base < m.addr + m.size)
+			use = m.sep;
+	}
+	return use;
+}
+
 /* --- KASLR ------------------------------------------------------------------- */
 
 /**
@@ -270,4 +297,108 @@ bool kaslr_avoids(const struct kaslr *k, u64 base, u64 size)
 		}
 	}
 	return k->off || at - base >= size || at >= k->limit;
+}
+
+/* --- modules ------------------------------------------------------------------ */
+
+/**
+ * last_value - the value of the last argument of that name
+ * @cmdline: the command line
+ * @name: the name
+ * @len: bytes, set
+ *
+ * Return: the value, not terminated; NULL without one.
+ */
+const char *last_value(const char *cmdline, const char *name, size_t *len)
+{
+	const char *value = NULL;
+	struct gmfs_arg arg;
+
+	while (gmfs_next_arg(&cmdline, &arg)) {
+		if (arg.value && gmfs_arg_is(&arg, name)) {
+			value = arg.value;
+			*len = arg.value_len;
+		}
+	}
+	return value;
+}
+
+/**
+ * module_option - the option that modprobe passes to a module
+ * @cmdline: the command line
+ * @name: MODULE.OPTION
+ * @len: bytes, set
+ *
+ * As kmod_config_parse_kcmdline(), which reads beyond "--". The last one counts.
+ *
+ * Return: the value, not terminated; "" of an option without one; NULL without it.
+ */
+const char *module_option(const char *cmdline, const char *name, size_t *len)
+{
+	const char *value = NULL;
+	struct gmfs_arg arg;
+
+	while (gmfs_next_arg(&cmdline, &arg) || *cmdline) {
+		if (gmfs_arg_is(&arg, name)) {
+			value = arg.value ?: "";
+			*len = arg.value_len;
+		}
+	}
+	return value;
+}
+
+static bool list_has(const char *list, size_t len, const char *name)
+{
+	const char *p = list, *end = list + len, *next;
+	size_t n;
+
+	for (; p; p = next) {
+		next = next_in_list(p, end);
+		n = (next ? next - 1 : end) - p;
+		if (n == strlen(name) && !memcmp(p, name, n))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * module_is_kept_out - the argument that keeps the module from being loaded
+ * @cmdline: the command line
+ *
+ * module_blacklist= is the kernel's, and the last one counts; of the others all do.
+ *
+ * Return: its name, or NULL.
+ */
+const char *module_is_kept_out(const char *cmdline)
+{
+	const char *pos = cmdline, *list;
+	struct gmfs_arg arg;
+	size_t len;
+
+	list = last_value(cmdline, "module_blacklist", &len);
+	if (list && list_has(list, len, "guestmemfs"))
+		return "module_blacklist=";
+	while (gmfs_next_arg(&pos, &arg))
+		if (arg.value && gmfs_arg_is(&arg, "initcall_blacklist") &&
+		    (list_has(arg.value, arg.value_len, "gmfs_init") ||
+		     list_has(arg.value, arg.value_len, "init_module")))
+			return "initcall_blacklist=";
+	for (pos = cmdline; gmfs_next_arg(&pos, &arg) || *pos; )
+		if (arg.value && gmfs_arg_is(&arg, "modprobe.blacklist") &&
+		    list_has(arg.value, arg.value_len, "guestmemfs"))
+			return "modprobe.blacklist=";
+	return NULL;
+}
+
+/**
+ * encrypts_memory - whether the next kernel turns memory encryption on (SME)
+ * @cmdline: the command line
+ *
+ * As parse_mem_encrypt() in arch/x86/boot/compressed/misc.c: the later word counts.
+ *
+ * Return: true if it does, on a CPU that can.
+ */
+bool encrypts_memory(const char *cmdline)
+{
+	return find_word(cmdline, "mem_encrypt=on") > find_word(cmdline, "mem_encrypt=off");
 }

@@ -256,52 +256,111 @@ static int cmd_status(int argc, char **argv)
 
 static bool has_region(const char *cmdline)
 {
-	struct gmfs_arg arg;
+	size_t len;
 
-	while (cmdline && gmfs_next_arg(&cmdline, &arg))
-		if (arg.value && gmfs_arg_is(&arg, "guestmemfs"))
+	return cmdline && (last_value(cmdline, "guestmemfs", &len) ||
+			   module_option(cmdline, "guestmemfs.region", &len));
+}
+
+/* The region that the next kernel's module takes. */
+static int next_region(const char *cmdline, u64 *base, u64 *size, const char **why)
+{
+	const char *option;
+	char text[64] = "";
+	size_t len;
+
+	option = module_option(cmdline, "guestmemfs.region", &len);
+	if (!option)
+		return gmfs_find_region(cmdline, BLOCK_SIZE, base, size, why);
+	if (len < sizeof(text))
+		memcpy(text, option, len);
+	*why = "guestmemfs.region= is not SIZE@ADDR, as in guestmemfs.region=10G@4G: leave it out, or give it the region";
+	return gmfs_parse_region(text, base, size);
+}
+
+/* An unreadable list of flags is no reason to believe that the CPU cannot. */
+static bool cpu_can_encrypt(void)
+{
+	char *text = read_file(sys_path("/proc/cpuinfo"), NULL), *flags, *p;
+
+	flags = text ? strstr(text, "\nflags") : NULL;
+	if (!flags)
+		return true;
+	flags[1 + strcspn(flags + 1, "\n")] = '\0';
+	for (p = strstr(flags, " sme"); p; p = strstr(p + 1, " sme"))
+		if (!p[4] || p[4] == ' ')
 			return true;
 	return false;
+}
+
+#define problem(...)	(fputs("no: ", stdout), printf(__VA_ARGS__), putchar('\n'), 1)
+
+/* Whether the module is loaded, and takes the region that the files are in. */
+static int check_module(const char *cmdline, const char *here, u64 base, u64 size)
+{
+	const char *why, *out = module_is_kept_out(cmdline);
+	int problems = 0;
+	u64 base2, size2;
+
+	if (next_region(cmdline, &base2, &size2, &why)) {
+		if (has_region(cmdline) || has_region(read_line(sys_path("/proc/cmdline"))))
+			problems += problem("%s", why);
+		else
+			warn("the region is not on the command line: see that the next boot loads the module with region=%s, too",
+			     here);
+	} else if (base != base2 || size != size2) {
+		problems += problem("the files are in %s@%s, and the next kernel would take %s@%s: give it guestmemfs=%s@%s",
+				    exact(size), exact(base), exact(size2), exact(base2),
+				    exact(size), exact(base));
+	}
+	if (out)
+		problems += problem("%s keeps the module from being loaded: leave it out", out);
+	if (encrypts_memory(cmdline) && cpu_can_encrypt())
+		problems += problem("mem_encrypt=on turns memory encryption on, with which the module does not load: leave it out");
+	return problems;
+}
+
+/* Whether the next kernel keeps off the region. */
+static int check_memory(const char *cmdline, u64 base, u64 size)
+{
+	u64 limit = memory_limit(cmdline);
+	char use = other_use(cmdline, base, size);
+	size_t len = strlen(cmdline);
+	int problems = 0;
+	struct kaslr k;
+
+	read_kaslr(cmdline, &k);
+	if (len > MAX_CMDLINE)
+		problems += problem("the command line has %zu bytes, and a kernel reads %d: make it shorter",
+				    len, MAX_CMDLINE);
+	if (!is_reserved(cmdline, base, size))
+		problems += problem("no memmap= keeps the next kernel off the region: give it memmap=%s$%s (from a shell in single quotes)",
+				    exact(size), exact(base));
+	else if (!kaslr_avoids(&k, base, size))
+		problems += problem("the next kernel may put itself into the region, for KASLR looks at the first %d memmap= entries only, and at none behind one that it cannot read: put memmap=%s$%s first, or add nokaslr",
+				    KASLR_ENTRIES, exact(size), exact(base));
+	if (use)
+		problems += problem("a memmap= with %c makes something else of the region: leave it out",
+				    use);
+	if (base + size > limit)
+		problems += problem("mem= or memmap= ends the next kernel's memory at %s, below the region's end: leave it out",
+				    exact(limit));
+	return problems;
 }
 
 /* Prints a line for each problem and returns how many there are. */
 static int check(const char *cmdline)
 {
 	char *here = sysfs("region"), *state = sysfs("state"), *reason = sysfs("quarantine");
-	u64 base, size, base2, size2, limit = memory_limit(cmdline);
-	int problems = 0;
-	struct kaslr k;
-	const char *why;
+	int problems;
+	u64 base, size;
 
 	if (!here || gmfs_parse_region(here, &base, &size))
 		die(SYSFS "/region cannot be read: is this module older than this tool?");
-
-#define problem(...)	(problems++, fputs("no: ", stdout), printf(__VA_ARGS__), putchar('\n'))
-	if (gmfs_find_region(cmdline, BLOCK_SIZE, &base2, &size2, &why)) {
-		if (has_region(cmdline) || has_region(read_line(sys_path("/proc/cmdline"))))
-			problem("%s", why);
-		else
-			warn("the region is not on the command line: see that the next boot loads the module with region=%s, too",
-			     here);
-	} else if (base != base2 || size != size2) {
-		problem("the files are in %s@%s, and the next kernel would take %s@%s: give it guestmemfs=%s@%s",
-			exact(size), exact(base), exact(size2), exact(base2),
-			exact(size), exact(base));
-	}
-	read_kaslr(cmdline, &k);
-	if (!is_reserved(cmdline, base, size))
-		problem("no memmap= keeps the next kernel off the region: give it memmap=%s$%s (from a shell in single quotes)",
-			exact(size), exact(base));
-	else if (!kaslr_avoids(&k, base, size))
-		problem("the next kernel may put itself into the region, for KASLR looks at the first %d memmap= entries only, and at none behind one that it cannot read: put memmap=%s$%s first, or add nokaslr",
-			KASLR_ENTRIES, exact(size), exact(base));
-	if (base + size > limit)
-		problem("mem= or memmap= ends the next kernel's memory at %s, below the region's end: leave it out",
-			exact(limit));
+	problems = check_module(cmdline, here, base, size) + check_memory(cmdline, base, size);
 	if (state && !strcmp(state, "quarantined"))
-		problem("the files are quarantined (%s): go back to the kernel or command line they are for, or drop them by mount -o discard",
-			reason ? reason : "the log says why");
-#undef problem
+		problems += problem("the files are quarantined (%s): go back to the kernel or command line they are for, or drop them by mount -o discard",
+				    reason ? reason : "the log says why");
 	return problems;
 }
 

@@ -249,21 +249,26 @@ static void kaslr(const void *arg)
 static const struct use {
 	const char *name, *cmdline;
 	bool reserved;		/* 2 GiB at 4 GiB */
+	char use;
 	u64 limit;
 } uses[] = {
-	{ "memory: reserved", "memmap=2G$4G", true, ~0ULL },
-	{ "memory: by two entries", "memmap=1G$5G memmap=1G$4G", true, ~0ULL },
-	{ "memory: but for the last byte", "memmap=0x7fffffff$4G", false, ~0ULL },
-	{ "memory: but for the first byte", "memmap=2G$0x100000001", false, ~0ULL },
-	{ "memory: behind --", "-- memmap=2G$4G mem=1G", false, ~0ULL },
-	{ "memory: exactmap first", "memmap=exactmap,8G@0,2G$4G", true, ~0ULL },
-	{ "memory: exactmap drops it", "memmap=2G$4G memmap=exactmap memmap=8G@0", false, ~0ULL },
-	{ "memory: RAM and reserved is reserved", "memmap=2G$4G memmap=8G@0", true, ~0ULL },
-	{ "memory: pmem beside it", "memmap=2G$4G memmap=1G!6G,1G!3G", true, ~0ULL },
-	{ "memory: made reserved", "memmap=2G$4G memmap=1G%4G-1+2", true, ~0ULL },
-	{ "memory: dropped by exactmap", "memmap=1G!4G memmap=exactmap memmap=2G$4G", true, ~0ULL },
-	{ "memory: limits", "memmap=2G$4G mem=64G memmap=32G mem=nopentium mem=0", true, 32 * G },
-	{ "memory: a limit in others' quotes", "memmap=2G$4G x=\"y mem=1G\"", true, ~0ULL },
+	{ "memory: reserved", "memmap=2G$4G", true, 0, ~0ULL },
+	{ "memory: by two entries", "memmap=1G$5G memmap=1G$4G", true, 0, ~0ULL },
+	{ "memory: but for the last byte", "memmap=0x7fffffff$4G", false, 0, ~0ULL },
+	{ "memory: but for the first byte", "memmap=2G$0x100000001", false, 0, ~0ULL },
+	{ "memory: behind --", "-- memmap=2G$4G mem=1G", false, 0, ~0ULL },
+	{ "memory: exactmap first", "memmap=exactmap,8G@0,2G$4G", true, 0, ~0ULL },
+	{ "memory: exactmap drops it", "memmap=2G$4G memmap=exactmap memmap=8G@0", false, 0, ~0ULL },
+	{ "memory: RAM and reserved is reserved", "memmap=2G$4G memmap=8G@0", true, 0, ~0ULL },
+	{ "memory: pmem in it", "memmap=2G$4G memmap=1M!5G", true, '!', ~0ULL },
+	{ "memory: ACPI data in it", "memmap=1M#5G memmap=2G$4G", true, '#', ~0ULL },
+	{ "memory: pmem beside it", "memmap=2G$4G memmap=1G!6G,1G!3G", true, 0, ~0ULL },
+	{ "memory: made RAM again", "memmap=2G$4G memmap=1G%4G-2+1", true, '%', ~0ULL },
+	{ "memory: taken out", "memmap=2G$4G memmap=1G%4G-2", true, '%', ~0ULL },
+	{ "memory: made reserved", "memmap=2G$4G memmap=1G%4G-1+2", true, 0, ~0ULL },
+	{ "memory: dropped by exactmap", "memmap=1G!4G memmap=exactmap memmap=2G$4G", true, 0, ~0ULL },
+	{ "memory: limits", "memmap=2G$4G mem=64G memmap=32G mem=nopentium mem=0", true, 0, 32 * G },
+	{ "memory: a limit in others' quotes", "memmap=2G$4G x=\"y mem=1G\"", true, 0, ~0ULL },
 };
 
 static void memory(const void *arg)
@@ -271,7 +276,47 @@ static void memory(const void *arg)
 	const struct use *u = arg;
 
 	expect_eq(is_reserved(u->cmdline, 4 * G, 2 * G), u->reserved);
+	expect_eq(other_use(u->cmdline, 4 * G, 2 * G), u->use);
 	expect_eq(memory_limit(u->cmdline), u->limit);
+}
+
+static const struct module {
+	const char *name, *cmdline, *option, *kept_out;
+	bool encrypts;
+} modules[] = {
+	{ "module: nothing said", "quiet" },
+	{ "module: its option", "guestmemfs.region=1G@4G", "1G@4G" },
+	{ "module: the last one", "guestmemfs.region=1G@4G guestmemfs.region=\"1G@5G\"", "1G@5G" },
+	{ "module: modprobe does not stop at --", "-- guestmemfs.region=1G@4G", "1G@4G" },
+	{ "module: an option without a value", "guestmemfs.region", "" },
+	{ "module: another's option", "xguestmemfs.region=1G guestmemfs.regio=1G" },
+	{ "module: module_blacklist", "module_blacklist=a,guestmemfs,b", NULL, "module_blacklist=" },
+	{ "module: dashes", "module-blacklist=guestmemfs", NULL, "module_blacklist=" },
+	{ "module: the last module_blacklist", "module_blacklist=guestmemfs module_blacklist=b" },
+	{ "module: module_blacklist of others", "module_blacklist=xguestmemfs,guestmemfsx" },
+	{ "module: the kernel stops at --", "-- module_blacklist=guestmemfs" },
+	{ "module: modprobe.blacklist", "modprobe.blacklist=guestmemfs modprobe.blacklist=a",
+	  NULL, "modprobe.blacklist=" },
+	{ "module: initcall_blacklist", "initcall_blacklist=a,gmfs_init", NULL, "initcall_blacklist=" },
+	{ "module: mem_encrypt", "mem_encrypt=on", NULL, NULL, true },
+	{ "module: mem_encrypt, off later", "mem_encrypt=on mem_encrypt=off" },
+	{ "module: mem_encrypt, on later", "mem_encrypt=off mem_encrypt=on", NULL, NULL, true },
+	{ "module: mem_encrypt behind --", "-- mem_encrypt=on", NULL, NULL, true },
+	{ "module: mem_encrypt in a word", "xmem_encrypt=on mem_encrypt=onx" },
+};
+
+static void module(const void *arg)
+{
+	const struct module *m = arg;
+	const char *got, *out;
+	size_t len = 77;
+
+	got = module_option(m->cmdline, "guestmemfs.region", &len);
+	expect(!got == !m->option);
+	expect(!got || (len == strlen(m->option) && !memcmp(got, m->option, len)));
+	out = module_is_kept_out(m->cmdline);
+	expect(!out == !m->kept_out && (!out || !strcmp(out, m->kept_out)), "%s", out);
+	expect_eq(encrypts_memory(m->cmdline), m->encrypts);
 }
 
 void cmdline_tests(void)
@@ -281,4 +326,5 @@ void cmdline_tests(void)
 	run_table("cmdline", args, args_table);
 	run_table("cmdline", kaslr, kaslr_lines);
 	run_table("cmdline", memory, uses);
+	run_table("cmdline", module, modules);
 }
