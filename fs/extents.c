@@ -27,6 +27,10 @@ void gmfs_extents_destroy(struct gmfs_extents *x)
  * @x: the extents
  * @more: how many insertions or cuts must not fail for lack of room
  *
+ * Not charged to a memory cgroup: callers hold gmfs.change, and reclaim for one
+ * cgroup's limit would hold up a freeze and then all others. The region's size bounds
+ * all extents: see gmfs_extents_trim().
+ *
  * Context: may sleep.
  * Return: 0, or -ENOMEM with nothing changed.
  */
@@ -40,7 +44,7 @@ int gmfs_extents_reserve(struct gmfs_extents *x, u32 more)
 	/* Grow by half when growing again, so that n insertions cost O(n). */
 	if (x->max)
 		max = max(max, x->max + x->max / 2);
-	e = kvmalloc_array(max, sizeof(*e), GFP_KERNEL_ACCOUNT);
+	e = kvmalloc_array(max, sizeof(*e), GFP_KERNEL);
 	if (!e)
 		return -ENOMEM;
 	if (x->nr)

@@ -402,7 +402,7 @@ static int build_inode(struct super_block *sb, const struct gmfs_image_inode *i,
 	}
 	i_size_write(inode, i->size);
 	if (S_ISLNK(i->mode)) {
-		inode->i_link = kstrdup(i->target, GFP_KERNEL_ACCOUNT);
+		inode->i_link = kstrdup(i->target, GFP_KERNEL);
 		i_size_write(inode, strlen(i->target));
 		atomic64_sub(i_size_read(inode) + 1, &gmfs.room);
 		return inode->i_link ? 0 : -ENOMEM;

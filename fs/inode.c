@@ -164,20 +164,8 @@ static const struct file_operations gmfs_dir_operations = {
 	.setlease	= generic_setlease,
 };
 
-/**
- * gmfs_inode_alloc - an inode with a given number
- * @sb: the superblock
- * @ino: its number, not in use
- * @mode: type and permissions
- * @dev: of a device node
- *
- * It takes its room in an image whether there is any or not.
- *
- * Context: may sleep.
- * Return: the inode; -ENOSPC if there are GMFS_MAX_INODES; -ENOMEM.
- */
-struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
-			       dev_t dev)
+static struct inode *alloc(struct super_block *sb, u64 ino, umode_t mode, dev_t dev,
+			   bool linked)
 {
 	struct inode *inode;
 	int err;
@@ -215,6 +203,8 @@ struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
 		inode->i_op = &gmfs_special_inode_operations;
 		init_special_inode(inode, mode, dev);
 	}
+	if (!linked)
+		clear_nlink(inode);	/* an image leaves it out */
 	xa_store(&gmfs.inodes, ino, inode, GFP_KERNEL);	/* reserved */
 	atomic64_sub(GMFS_IMAGE_INODE, &gmfs.room);
 	return inode;
@@ -227,13 +217,34 @@ err_count:
 }
 
 /**
+ * gmfs_inode_alloc - an inode with a given number
+ * @sb: the superblock
+ * @ino: its number, not in use
+ * @mode: type and permissions
+ * @dev: of a device node
+ *
+ * It takes its room in an image whether there is any or not.
+ *
+ * Context: may sleep.
+ * Return: the inode; -ENOSPC if there are GMFS_MAX_INODES; -ENOMEM.
+ */
+struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
+			       dev_t dev)
+{
+	return alloc(sb, ino, mode, dev, true);
+}
+
+/**
  * gmfs_inode_new - a new inode, with the next number
  * @idmap: of the mount
  * @dir: the directory it will be in
  * @mode: type and permissions
  * @dev: of a device node
  *
- * Context: inside gmfs_change_begin(); may sleep.
+ * Without a link, so that no image has it yet; new_link() follows.
+ *
+ * Context: outside gmfs_change_begin(), as the inode is charged to a memory cgroup, and
+ * reclaim for its limit must not hold up a freeze; may sleep.
  * Return: as gmfs_inode_alloc(); -ENOSPC too if there are no more inodes, or numbers for
  * them.
  */
@@ -246,19 +257,24 @@ struct inode *gmfs_inode_new(struct mnt_idmap *idmap, struct inode *dir,
 
 	if (last >= max)
 		return ERR_PTR(-ENOSPC);
-	inode = gmfs_inode_alloc(dir->i_sb, last + 1, mode, dev);
+	inode = alloc(dir->i_sb, last + 1, mode, dev, false);
 	if (IS_ERR(inode))
 		return inode;
 	/* An image may bring more of them than a mount wants: those stay. */
 	if (atomic_read(&gmfs.nr_inodes) > READ_ONCE(gmfs.options.nr_inodes) ||
 	    atomic64_read(&gmfs.room) < 0) {
-		clear_nlink(inode);
 		iput(inode);
 		return ERR_PTR(-ENOSPC);
 	}
 	inode_init_owner(idmap, inode, dir, mode);
 	gmfs_i(inode)->btime = simple_inode_init_ts(inode);
 	return inode;
+}
+
+/* A new inode gets its first link, inside gmfs_change_begin(). */
+static void new_link(struct inode *inode)
+{
+	set_nlink(inode, S_ISDIR(inode->i_mode) ? 2 : 1);
 }
 
 /**
@@ -288,12 +304,14 @@ void gmfs_inode_evict(struct inode *inode)
 
 static void drop_named(struct inode *inode)
 {
-	clear_nlink(inode);
 	iput(inode);
 	gmfs_uncharge(GMFS_IMAGE_NAME);
 }
 
-/* A new inode and the room for its name in @dir: drop_named() undoes it. */
+/*
+ * A new inode and the room for its name in @dir: drop_named() undoes it. Outside
+ * gmfs_change_begin(), see gmfs_inode_new().
+ */
 static struct inode *new_named(struct mnt_idmap *idmap, struct inode *dir,
 			       const struct qstr *name, umode_t mode, dev_t dev,
 			       const char *target)
@@ -338,19 +356,21 @@ static int create(struct mnt_idmap *idmap, struct inode *dir,
 	struct inode *inode;
 	int err;
 
-	err = gmfs_change_begin();
-	if (err)
-		return err;
 	inode = new_named(idmap, dir, &dentry->d_name, mode, dev, target);
-	err = PTR_ERR_OR_ZERO(inode);
-	if (!err) {
-		gmfs_make_persistent(dentry, inode);
-		if (S_ISDIR(mode))
-			inc_nlink(dir);
-		gmfs_inode_touch(dir);
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	err = gmfs_change_begin();
+	if (err) {
+		drop_named(inode);
+		return err;
 	}
+	new_link(inode);
+	gmfs_make_persistent(dentry, inode);
+	if (S_ISDIR(mode))
+		inc_nlink(dir);
+	gmfs_inode_touch(dir);
 	gmfs_change_end();
-	return err;
+	return 0;
 }
 
 static int gmfs_create(struct mnt_idmap *idmap, struct inode *dir,
@@ -380,22 +400,21 @@ static int gmfs_symlink(struct mnt_idmap *idmap, struct inode *dir,
 static int gmfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 			struct file *file, umode_t mode)
 {
-	struct inode *inode;
+	struct inode *inode = gmfs_inode_new(idmap, dir, mode, 0);
 	int err;
 
-	err = gmfs_change_begin();
-	if (err)
-		return finish_open_simple(file, err);
-	inode = gmfs_inode_new(idmap, dir, mode, 0);
-	err = PTR_ERR_OR_ZERO(inode);
-	if (!err) {
-		err = gmfs_xattr_init_security(inode, dir, NULL);
-		if (err)
-			iput(inode);
-		else
-			d_tmpfile(file, inode);
+	if (IS_ERR(inode))
+		return finish_open_simple(file, PTR_ERR(inode));
+	err = gmfs_xattr_init_security(inode, dir, NULL);
+	if (!err)
+		err = gmfs_change_begin();
+	if (err) {
+		iput(inode);
+	} else {
+		new_link(inode);
+		d_tmpfile(file, inode);
+		gmfs_change_end();
 	}
-	gmfs_change_end();
 	return finish_open_simple(file, err);
 }
 
@@ -444,8 +463,9 @@ static int gmfs_rmdir(struct inode *dir, struct dentry *dentry)
 }
 
 /*
- * d_exchange() by two moves: not every kernel lets modules have the real one.
- * Both directories are locked, so whoever misses a name in between will wait.
+ * d_exchange() by two moves: not every kernel lets modules have the real one. Both
+ * directories are locked, so a lookup that misses a name in between waits. Dentries are
+ * charged to a memory cgroup, and so come before gmfs_change_begin().
  */
 static int exchange(struct mnt_idmap *idmap, struct inode *old_dir,
 		    struct dentry *old, struct inode *new_dir,
@@ -456,11 +476,15 @@ static int exchange(struct mnt_idmap *idmap, struct inode *old_dir,
 	int err = -ENOMEM;
 
 	if (old_place && new_place)
+		err = gmfs_change_begin();
+	if (!err) {
 		err = simple_rename(idmap, old_dir, old, new_dir, new,
 				    RENAME_EXCHANGE);
-	if (!err) {
-		d_move(old, new_place);
-		d_move(new, old_place);
+		if (!err) {
+			d_move(old, new_place);
+			d_move(new, old_place);
+		}
+		gmfs_change_end();
 	}
 	dput(old_place);
 	dput(new_place);
@@ -498,13 +522,20 @@ static int replace_by_whiteout(struct mnt_idmap *idmap, struct inode *old_dir,
 	inode = new_named(idmap, old_dir, &place->d_name, S_IFCHR | WHITEOUT_MODE,
 			  WHITEOUT_DEV, NULL);
 	err = PTR_ERR_OR_ZERO(inode);
+	if (err)
+		goto out;
+	err = gmfs_change_begin();
 	if (!err) {
 		err = replace(idmap, old_dir, old, new_dir, new, flags);
-		if (err)
-			drop_named(inode);
-		else
+		if (!err) {
+			new_link(inode);
 			gmfs_make_persistent(place, inode);
+		}
+		gmfs_change_end();
 	}
+	if (err)
+		drop_named(inode);
+out:
 	dput(place);
 	return err;
 }
@@ -513,17 +544,17 @@ static int gmfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 		       struct dentry *old, struct inode *new_dir,
 		       struct dentry *new, unsigned int flags)
 {
-	int err = gmfs_change_begin();
+	int err;
 
+	if (flags & RENAME_EXCHANGE)
+		return exchange(idmap, old_dir, old, new_dir, new);
+	if (flags & RENAME_WHITEOUT)
+		return replace_by_whiteout(idmap, old_dir, old, new_dir, new,
+					   flags & ~RENAME_WHITEOUT);
+	err = gmfs_change_begin();
 	if (err)
 		return err;
-	if (flags & RENAME_EXCHANGE)
-		err = exchange(idmap, old_dir, old, new_dir, new);
-	else if (flags & RENAME_WHITEOUT)
-		err = replace_by_whiteout(idmap, old_dir, old, new_dir, new,
-					  flags & ~RENAME_WHITEOUT);
-	else
-		err = replace(idmap, old_dir, old, new_dir, new, flags);
+	err = replace(idmap, old_dir, old, new_dir, new, flags);
 	gmfs_change_end();
 	return err;
 }

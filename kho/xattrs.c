@@ -84,6 +84,9 @@ static void append(struct gmfs_xattrs *to, const struct gmfs_xattr *x)
  * @x: name, of 1 to GMFS_MAX_NAME bytes, and new value; a @value of NULL
  *	removes it
  *
+ * Not charged to a memory cgroup, as the extents of a file: see gmfs_extents_reserve().
+ * The room in an image bounds all attributes.
+ *
  * Context: may sleep.
  * Return: 0; -ENOSPC if they would take more than GMFS_MAX_XATTRS bytes, or
  * -ENOMEM, and nothing is changed.
@@ -103,7 +106,7 @@ int gmfs_xattrs_set(struct gmfs_xattrs *xs, const struct gmfs_xattr *x)
 	if (size > GMFS_MAX_XATTRS)
 		return -ENOSPC;
 	if (size) {
-		to.data = kvmalloc(size, GFP_KERNEL_ACCOUNT);
+		to.data = kvmalloc(size, GFP_KERNEL);
 		if (!to.data)
 			return -ENOMEM;
 	}

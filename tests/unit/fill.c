@@ -13,7 +13,11 @@ static int fill_some(struct gmfs_fill *f, struct gmfs_blocks *b, u32 steps)
 
 	while (err > 0 && steps--) {
 		expect_eq(gmfs_extents_reserve(&f->got, min(f->left, GMFS_FILL_BATCH)), 0);
+		/* The allocator's lock is held: nothing is allocated. */
+		unit_allocations = 0;
 		err = gmfs_fill_step(f, b);
+		expect_eq(unit_allocations, 0);
+		unit_allocations = -1;
 	}
 	return err;
 }

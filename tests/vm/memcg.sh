@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# A task at its memory cgroup's limit changes files without a charge under our locks.
+# lab: memory=4G kernels=debian-6.12 seconds=300
+
+cgroup=/sys/fs/cgroup/tenant
+
+# Every second block of the region is free.
+fragment() {
+	local i
+	for i in $(seq 575); do
+		truncate -s 2M $mnt/f$i
+	done
+	for i in $(seq 1 2 575); do
+		rm $mnt/f$i
+	done
+}
+
+stage1() {
+	start
+	mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+	mkdir $cgroup
+	fragment
+	echo max >$cgroup/memory.max
+	check "memcg: fallocate of 288 fragments" \
+		/job/tests/nomemory $cgroup fallocate $mnt/g $((576 << 20))
+	same "memcg: it has its blocks" $((288 * 4096)) "$(stat -c %b $mnt/g)"
+	echo max >$cgroup/memory.max
+	check "memcg: an attribute" /job/tests/nomemory $cgroup setxattr $mnt/g 4000
+	same "memcg: the OOM killer had no work" 0 \
+		"$(awk '$1 == "oom_kill" { print $2 }' $cgroup/memory.events)"
+	check "memcg: it reads as zeroes" /job/tests/gmem zero $mnt/g
+}
