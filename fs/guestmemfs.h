@@ -18,7 +18,6 @@
 #define GMFS_BLOCK_SHIFT	PMD_SHIFT
 #define GMFS_BLOCK_SIZE		PMD_SIZE
 #define GMFS_BLOCK_PAGES	(PMD_SIZE / PAGE_SIZE)
-#define GMFS_NR_ZERO_LOCKS	16
 #define GMFS_HOLE		U32_MAX		/* no block of the region */
 
 /**
@@ -29,9 +28,9 @@
  * @lock: protects @blocks, from mounting on
  * @blocks: which blocks are in use
  * @written: one bit a block that holds a file's data and not an earlier
- *	owner's; set under a lock of @zeroing, cleared while nobody can set it:
- *	when a block gets free, and by FALLOC_FL_ZERO_RANGE; read without a lock
- * @zeroing: hashed by block: one task zeroes it, the others wait
+ *	owner's; set under the block's lock in @zeroing, cleared while nobody can set
+ *	it: when a block gets free, and by FALLOC_FL_ZERO_RANGE; read without a lock
+ * @zeroing: one bit a block, a lock: one task zeroes the block, the others wait
  */
 struct gmfs_region {
 	phys_addr_t base;
@@ -40,7 +39,7 @@ struct gmfs_region {
 	struct mutex lock;
 	struct gmfs_blocks blocks;
 	unsigned long *written;
-	struct mutex zeroing[GMFS_NR_ZERO_LOCKS];
+	unsigned long *zeroing;
 };
 
 /**

@@ -215,7 +215,7 @@ static int set_cache_mode(u64 base, u64 size)
 int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
 {
 	u32 nr = size >> GMFS_BLOCK_SHIFT;
-	int err, i;
+	int err;
 
 	err = check_range(base, size);
 	if (err)
@@ -234,19 +234,20 @@ int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
 	if (err)
 		goto err_cache_mode;
 	r->written = kvcalloc(BITS_TO_LONGS(nr), sizeof(long), GFP_KERNEL);
-	if (!r->written) {
+	r->zeroing = kvcalloc(BITS_TO_LONGS(nr), sizeof(long), GFP_KERNEL);
+	if (!r->written || !r->zeroing) {
 		err = -ENOMEM;
-		goto err_blocks;
+		goto err_bitmaps;
 	}
 	r->base = base;
 	r->size = size;
 	mutex_init(&r->lock);
-	for (i = 0; i < GMFS_NR_ZERO_LOCKS; i++)
-		mutex_init(&r->zeroing[i]);
 	gmfs_region_reset(r);
 	return 0;
 
-err_blocks:
+err_bitmaps:
+	kvfree(r->zeroing);
+	kvfree(r->written);
 	gmfs_blocks_destroy(&r->blocks);
 err_cache_mode:
 	reset_cache_mode(base, size);
@@ -263,6 +264,7 @@ err_resource:
  */
 void gmfs_region_release(struct gmfs_region *r)
 {
+	kvfree(r->zeroing);
 	kvfree(r->written);
 	gmfs_blocks_destroy(&r->blocks);
 	reset_cache_mode(r->base, r->size);

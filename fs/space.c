@@ -19,6 +19,7 @@
 #include <linux/sched/signal.h>
 #include <linux/string.h>
 
+#include "blocklock.h"
 #include "fill.h"
 #include "guestmemfs.h"
 #include "trace.h"
@@ -247,12 +248,11 @@ bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr)
  */
 int gmfs_region_write_in(struct gmfs_region *r, u32 block)
 {
-	struct mutex *lock = &r->zeroing[block % GMFS_NR_ZERO_LOCKS];
 	int err = 0;
 
 	if (gmfs_region_is_written(r, block, 1))
 		return 0;
-	mutex_lock(lock);
+	gmfs_block_lock(r->zeroing, block);
 	if (!test_bit(block, r->written)) {
 		err = gmfs_region_zero(r, block, 0, GMFS_BLOCK_SIZE);
 		trace_gmfs_zero(block, err);
@@ -262,6 +262,6 @@ int gmfs_region_write_in(struct gmfs_region *r, u32 block)
 			set_bit(block, r->written);
 		}
 	}
-	mutex_unlock(lock);
+	gmfs_block_unlock(r->zeroing, block);
 	return err;
 }

@@ -6,13 +6,18 @@
 #include <guestmemfs/abi.h>
 #include <kunit/test.h>
 #include <linux/bitmap.h>
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
+#include <linux/sched/task.h>
 #include <linux/sizes.h>
 #include <linux/stat.h>
 #include <linux/unaligned.h>
 
+#include "blocklock.h"
 #include "blocks.h"
 #include "cmdline.h"
 #include "extents.h"
@@ -103,9 +108,48 @@ static void blocks_every_second(struct kunit *test)
 	gmfs_blocks_destroy(&b);
 }
 
+enum { LOCKS = 200, WAITS_FOR = 65 };
+
+static int lock_one(void *data)
+{
+	gmfs_block_lock(data, WAITS_FOR);
+	return 0;
+}
+
+/* This task takes every lock; it would wait for itself if two blocks shared one. */
+static void blocks_have_locks(struct kunit *test)
+{
+	static DECLARE_BITMAP(locks, LOCKS);
+	struct task_struct *waiter;
+	u32 i;
+
+	bitmap_zero(locks, LOCKS);
+	for (i = 0; i < LOCKS; i++)
+		gmfs_block_lock(locks, i);
+	KUNIT_EXPECT_TRUE(test, bitmap_full(locks, LOCKS));
+	waiter = kthread_create(lock_one, locks, "gmfs-kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(waiter));
+	get_task_struct(waiter);
+	wake_up_process(waiter);
+	for (i = 0; i < LOCKS; i++)
+		if (i != WAITS_FOR)
+			gmfs_block_unlock(locks, i);
+	while (!READ_ONCE(waiter->exit_state) &&
+	       READ_ONCE(waiter->__state) != TASK_UNINTERRUPTIBLE)
+		msleep(20);
+	msleep(20);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(locks, LOCKS), 1);
+	gmfs_block_unlock(locks, WAITS_FOR);
+	/* It has the lock and keeps it. */
+	KUNIT_EXPECT_EQ(test, kthread_stop(waiter), 0);
+	put_task_struct(waiter);
+	KUNIT_EXPECT_TRUE(test, test_bit(WAITS_FOR, locks));
+}
+
 static struct kunit_case blocks_cases[] = {
 	KUNIT_CASE_PARAM(blocks_placement, placement_gen_params),
 	KUNIT_CASE(blocks_every_second),
+	KUNIT_CASE(blocks_have_locks),
 	{}
 };
 
