@@ -12,7 +12,6 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/version.h>
-#include <linux/workqueue.h>
 
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 17, 0)
 #include <linux/pfn_t.h>
@@ -145,16 +144,6 @@ static inline void gmfs_kill_litter_super(struct super_block *sb)
 #else
 #define gmfs_fileattr		fileattr
 #endif
-
-/* 6.18 renamed system_unbound_wq. */
-static inline struct workqueue_struct *gmfs_unbound_wq(void)
-{
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
-	return system_dfl_wq;
-#else
-	return system_unbound_wq;
-#endif
-}
 
 /* 7.0 took the mm, always current's, from mm_get_unmapped_area(). */
 static inline unsigned long gmfs_get_area(struct file *file, unsigned long len,

@@ -5,9 +5,8 @@
  * A file's size decides its blocks: truncate allocates all that a larger size
  * adds, or fails and changes nothing, so that a guest whose file has no holes
  * never meets SIGBUS for lack of memory. With the mount option "sparse" it leaves
- * a hole instead. fallocate() does the same for a range,
- * zeroes it on as many CPUs as the task may use, and punches holes; a hole gets a
- * block when it is touched.
+ * a hole instead. fallocate() allocates a range and zeroes it, and it punches holes; a
+ * hole gets a block when it is touched.
  *
  * Holes are whole blocks. What a punched range has of a block is zeroed.
  *
@@ -25,7 +24,6 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
-#include <linux/workqueue.h>
 
 #include "guestmemfs.h"
 
@@ -289,25 +287,6 @@ int gmfs_file_resize(struct inode *inode, loff_t size)
 
 /* --- zeroing ahead --------------------------------------------------------- */
 
-/**
- * struct prepare - zeroing a range of a file on several CPUs
- * @inode: the file
- * @next: block of the file that the next worker takes
- * @to: block after the last
- * @stop: whoever waits for it was killed
- */
-struct prepare {
-	struct inode *inode;
-	atomic_t next;
-	u32 to;
-	bool stop;
-};
-
-struct prepare_work {
-	struct work_struct work;
-	struct prepare *p;
-};
-
 /* One block; it may be gone, or the tree frozen: then it waits to be touched. */
 static bool prepare_block(struct inode *inode, u32 at)
 {
@@ -326,44 +305,19 @@ static bool prepare_block(struct inode *inode, u32 at)
 	return !err;
 }
 
-static void prepare(struct prepare *p)
+/*
+ * Zero what is unwritten of a range. The caller does it, and no kernel thread, so that
+ * its cgroup's limits hold; other tasks can zero other ranges meanwhile.
+ */
+static void prepare_range(struct inode *inode, u32 from, u32 to)
 {
 	u32 at;
 
-	while (!READ_ONCE(p->stop)) {
-		at = atomic_fetch_inc(&p->next);
-		if (at >= p->to)
+	for (at = from; at < to; at++) {
+		if (!prepare_block(inode, at) || fatal_signal_pending(current))
 			return;
-		if (!prepare_block(p->inode, at) || fatal_signal_pending(current))
-			WRITE_ONCE(p->stop, true);
 		cond_resched();
 	}
-}
-
-static void prepare_worker(struct work_struct *work)
-{
-	prepare(container_of(work, struct prepare_work, work)->p);
-}
-
-/* Zero what is unwritten of a range, as many helpers as the task may use CPUs. */
-static void prepare_range(struct inode *inode, u32 from, u32 to)
-{
-	struct prepare p = { .inode = inode, .to = to };
-	u32 nr = min(cpumask_weight(current->cpus_ptr), to - from) - 1, i;
-	struct prepare_work *w;
-
-	atomic_set(&p.next, from);
-	/* Without memory for helpers it is done all the same. */
-	w = kcalloc(nr, sizeof(*w), GFP_KERNEL | __GFP_NOWARN);
-	for (i = 0; w && i < nr; i++) {
-		w[i].p = &p;
-		INIT_WORK(&w[i].work, prepare_worker);
-		queue_work(gmfs_unbound_wq(), &w[i].work);
-	}
-	prepare(&p);
-	for (i = 0; w && i < nr; i++)
-		flush_work(&w[i].work);
-	kfree(w);
 }
 
 /* --- fallocate ------------------------------------------------------------- */

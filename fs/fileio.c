@@ -6,8 +6,8 @@
  * filesystem is for, so read() and write() need the mount option "fileio". A
  * copy from one file here to another does not: the contents stay in the region.
  *
- * The inode's lock keeps blocks where they are: only faults and fallocate()'s
- * helpers work without it, and they only add blocks and zero them. It is held
+ * The inode's lock keeps blocks where they are: only faults, and fallocate() while it
+ * zeroes, work without it, and they only add blocks and zero them. It is held
  * while user memory is touched. invalidate_lock is not, for that may fault here,
  * and under gmfs.change user memory must not fault. Reads and copies take it anew for each
  * chunk, so that a balloon's punch does not wait for all of a long one.
