@@ -166,27 +166,6 @@ void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to)
 }
 
 /**
- * gmfs_file_unmap_puds - take PUD entries away from all shared mappings
- * @inode: a regular file
- * @from: first byte
- * @to: byte after the last; those that are wholly in between go
- *
- * Context: the mapping's invalidate_lock is not held; may sleep.
- */
-void gmfs_file_unmap_puds(struct inode *inode, loff_t from, loff_t to)
-{
-	if (!READ_ONCE(gmfs_i(inode)->had_pud))
-		return;
-	to = min_t(loff_t, to, gmfs.region.size);
-	/* For writing: none comes back while zap_pud_range() looks at it twice. */
-	filemap_invalidate_lock(inode->i_mapping);
-	for (from = round_up(from, PUD_SIZE); from + PUD_SIZE <= to; from += PUD_SIZE)
-		if (gmfs_file_may_have_pud(inode, from))
-			unmap_mapping_range(inode->i_mapping, from, PUD_SIZE, 1);
-	filemap_invalidate_unlock(inode->i_mapping);
-}
-
-/**
  * gmfs_file_fill - allocate what a range of a file lacks
  * @inode: a regular file
  * @from: first byte

@@ -205,7 +205,6 @@ int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len);
 unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned int order);
 bool gmfs_file_may_have_pud(struct inode *inode, loff_t pos);
 void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to);
-void gmfs_file_unmap_puds(struct inode *inode, loff_t from, loff_t to);
 int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to);
 int gmfs_file_clear_eof(struct inode *inode, loff_t to);
 int gmfs_file_resize(struct inode *inode, loff_t size);

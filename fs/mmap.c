@@ -314,33 +314,90 @@ static bool is_shared(const struct vm_area_struct *vma)
 	return vma->vm_flags & VM_MAYSHARE;
 }
 
+/*
+ * mremap() takes a PUD entry for a broken one and drops it, and nobody flushes it
+ * (get_old_pud() in mm/mremap.c). So there must be none in the VMA that it moves from,
+ * which is one of this mm's, locked for writing. Other processes keep theirs.
+ */
+static void unmap_own_puds(struct vm_area_struct *new)
+{
+	struct inode *inode = file_inode(new->vm_file);
+	pgoff_t first = new->vm_pgoff, last = first + vma_pages(new);
+	unsigned long addr, end;
+	struct vm_area_struct *vma;
+	pgoff_t from, to;
+	VMA_ITERATOR(vmi, new->vm_mm, 0);
+
+	if (!READ_ONCE(gmfs_i(inode)->had_pud))
+		return;
+	/* For writing: none comes back while zap_pud_range() looks at it twice. */
+	filemap_invalidate_lock(inode->i_mapping);
+	for_each_vma(vmi, vma) {
+		if (!vma->vm_file || file_inode(vma->vm_file) != inode || !is_shared(vma))
+			continue;
+		from = max(first, vma->vm_pgoff);
+		to = min(last, vma->vm_pgoff + vma_pages(vma));
+		if (from >= to)
+			continue;
+		addr = vma->vm_start + ((from - vma->vm_pgoff) << PAGE_SHIFT);
+		end = addr + ((to - from) << PAGE_SHIFT);
+		for (addr = ALIGN(addr, PUD_SIZE); addr + PUD_SIZE <= end; addr += PUD_SIZE)
+			if (gmfs_file_may_have_pud(inode, (loff_t)linear_page_index(vma, addr)
+							  << PAGE_SHIFT))
+				gmfs_zap_pfns(vma, addr, PUD_SIZE);
+	}
+	filemap_invalidate_unlock(inode->i_mapping);
+}
+
+/*
+ * copy_huge_pmd() (mm/huge_memory.c) copies an entry without a look whether it has gone
+ * meanwhile. So the parent must have none. Returns false if its VMA is not found.
+ */
+static bool unmap_parent(const struct vm_area_struct *child)
+{
+	struct vm_area_struct *vma = current->mm ? vma_lookup(current->mm, child->vm_start) : NULL;
+
+	if (!vma || vma->vm_file != child->vm_file || vma->vm_start != child->vm_start)
+		return false;
+	gmfs_zap_pfns(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+	return true;
+}
+
+/*
+ * fork makes a VMA of another mm than current's. In current's, a split is of a VMA that
+ * is there, and a move is to where there is none. Anything else is unknown to this file:
+ * then nothing keeps an entry.
+ */
+static void unmap_for(struct vm_area_struct *vma)
+{
+	struct address_space *mapping = vma->vm_file->f_mapping;
+	struct vm_area_struct *old;
+
+	if (vma->vm_mm != current->mm) {
+		if (unmap_parent(vma))
+			return;
+	} else {
+		old = vma_lookup(vma->vm_mm, vma->vm_start);
+		if (!old) {
+			unmap_own_puds(vma);
+			return;
+		}
+		if (old != vma && old->vm_file == vma->vm_file)
+			return;
+	}
+	WARN_ON_ONCE(1);
+	filemap_invalidate_lock(mapping);
+	unmap_mapping_range(mapping, (loff_t)vma->vm_pgoff << PAGE_SHIFT,
+			    vma->vm_end - vma->vm_start, 1);
+	filemap_invalidate_unlock(mapping);
+}
+
 /* A VMA more, by fork, a split or a move; the file has one of its kind already. */
 static void gmfs_vma_open(struct vm_area_struct *vma)
 {
-	struct inode *inode = file_inode(vma->vm_file);
-	loff_t from = (loff_t)vma->vm_pgoff << PAGE_SHIFT;
-	struct vm_area_struct *old;
-
-	atomic_add(is_shared(vma) ? 1 : -1, &gmfs_i(inode)->users);
-	if (!is_shared(vma))
-		return;
-	/* fork has entered the VMA by now, a split finds the old one, a move none. */
-	old = vma_lookup(vma->vm_mm, vma->vm_start);
-	if (old == vma) {
-		/*
-		 * copy_huge_pmd() (mm/huge_memory.c) copies an entry without a look
-		 * whether it has gone meanwhile. So there is none to copy.
-		 */
-		old = vma_lookup(current->mm, vma->vm_start);
-		if (old)
-			gmfs_zap_pfns(old, old->vm_start, old->vm_end - old->vm_start);
-	} else if (!old) {
-		/*
-		 * mremap() takes a PUD entry for a broken one and drops it, and nobody
-		 * flushes it (get_old_pud() in mm/mremap.c). So there must be none.
-		 */
-		gmfs_file_unmap_puds(inode, from, from + (vma->vm_end - vma->vm_start));
-	}
+	atomic_add(is_shared(vma) ? 1 : -1, &gmfs_i(file_inode(vma->vm_file))->users);
+	if (is_shared(vma))
+		unmap_for(vma);
 }
 
 /*

@@ -710,6 +710,37 @@ static int cmd_other(char **a)
 	return status || !is_whole(p, 0, 2 * GIB);
 }
 
+/* moved FILE: a move by mremap() in one process leaves another one's PUD entry. 1 GiB. */
+static int cmd_moved(char **a)
+{
+	int fd = open_file(a[0]), go[2], status;
+	char *p = map(fd, GIB, 0, GIB), *q, c;
+	long before;
+	pid_t pid;
+
+	if (pipe(go))
+		die("pipe");
+	pid = fork();
+	if (!pid) {
+		munmap(p, GIB);
+		q = mmap(NULL, 3 * GIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		q = (char *)(((uintptr_t)q + GIB - 1) & ~(GIB - 1));
+		p = map(fd, GIB, 0, GIB);
+		if (read(go[0], &c, 1) != 1 || p[0] != 1)
+			_exit(1);
+		p = mremap(p, GIB, GIB, MREMAP_MAYMOVE | MREMAP_FIXED, q);
+		_exit(p != q || p[0] != 1);
+	}
+	p[0] = 1;
+	if (write(go[1], "", 1) != 1 || waitpid(pid, &status, 0) != pid)
+		die("the other process");
+	before = faults();
+	(void)*(volatile char *)p;
+	before = faults() - before;
+	printf("%ld faults\n", before);
+	return status || before;
+}
+
 /* hog MIB: use that much memory for a moment. */
 static int cmd_hog(char **a)
 {
@@ -1122,6 +1153,7 @@ static const struct {
 	{ "kpage", 1, cmd_kpage },	{ "kcore", 1, cmd_kcore },
 	{ "word", 1, cmd_word },	{ "anywhere", 2, cmd_anywhere },
 	{ "truncate", 2, cmd_truncate }, { "other", 1, cmd_other },
+	{ "moved", 1, cmd_moved },
 	{ "advise", 1, cmd_advise },	{ "pud", 1, cmd_pud },
 	{ "hog", 1, cmd_hog },		{ "cached", 1, cmd_cached },
 	{ "equal", 4, cmd_equal },	{ "bad-buffer", 1, cmd_bad_buffer },

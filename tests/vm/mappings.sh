@@ -69,6 +69,9 @@ stage1() {
 	check "parts of what a PUD maps: munmap, mprotect, fork, mremap, truncate" \
 		gmem pud $mnt/big
 	rm $mnt/big
+	fallocate -l 1G $mnt/big
+	check "mremap() in one process takes no entry from another" gmem moved $mnt/big
+	rm $mnt/big
 	fallocate -l 2G $mnt/big
 	check "what one does with its part does not harm another" gmem other $mnt/big
 	truncate -s 1G $mnt/big
