@@ -145,11 +145,9 @@ bool gmfs_file_may_have_pud(struct inode *inode, loff_t pos)
  * @from: first byte
  * @to: byte after the last
  *
- * Whole blocks, and no others: KVM takes it for an error if an entry goes away
- * while it looks for what a fault has just entered (hva_to_pfn_remapped() in
- * virt/kvm/kvm_main.c), and stops the guest. But no part of a PUD entry can be
- * removed (zap_pud_range() in mm/memory.c), so all of a GiB goes that may have one.
- * It has none any more when blocks of it have changed.
+ * Whole blocks, and no others: a guest pays for each entry that goes with a fault. But
+ * no part of a PUD entry can be removed (zap_pud_range() in mm/memory.c), so all of a
+ * GiB goes that may have one. It has none any more when blocks of it have changed.
  *
  * Context: the mapping's invalidate_lock is held for writing, and what is to change
  * has not yet; may sleep.

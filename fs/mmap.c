@@ -200,6 +200,19 @@ static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 	return VM_FAULT_SIGBUS;
 }
 
+/*
+ * KVM and VFIO look for the entry after fixup_user_fault(), without a page table lock in
+ * between, and fail if it has gone meanwhile: another process may have punched a part of
+ * a PUD entry, or a read of /proc/PID/smaps have split it. If the fault has dropped
+ * mmap_lock they begin anew, by looking first. So the first try of a fault that is not
+ * from user space enters the pfns and asks for another one, which finds them entered.
+ */
+static bool looks_again(const struct vm_fault *vmf)
+{
+	return fault_flag_allow_retry_first(vmf->flags) &&
+	       !(vmf->flags & (FAULT_FLAG_USER | FAULT_FLAG_RETRY_NOWAIT));
+}
+
 static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
@@ -208,7 +221,6 @@ static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 
 	if (order != 0 && order != PMD_ORDER && order != PUD_ORDER)
 		return VM_FAULT_FALLBACK;
-	/* KVM wants the entry to be there when the fault is done, so none is left to retry. */
 	do {
 		filemap_invalidate_lock_shared(inode->i_mapping);
 		ret = order ? map_written(vmf, order) : map_page(vmf);
@@ -220,6 +232,10 @@ static vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 	/* KVM and VFIO take VM_FAULT_OOM for EFAULT, which stops a guest. */
 	if (ret == VM_FAULT_OOM && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
 		ret = gmfs_fault_wait(vmf, -ENOMEM);
+	if (ret == VM_FAULT_NOPAGE && looks_again(vmf)) {
+		release_fault_lock(vmf);
+		ret = VM_FAULT_RETRY;
+	}
 	/* With VM_FAULT_RETRY the VMA and its file may be gone. */
 	trace_gmfs_fault(ino, vmf->pgoff, order, ret);
 	return ret;
