@@ -49,7 +49,8 @@ struct gmfs_region {
  * @gid: group of the root directory
  * @mode: permissions of the root directory
  * @nr_inodes: no more of them are created
- * @huge: largest order that a shared mapping gets: PUD_ORDER, PMD_ORDER or 0
+ * @huge: largest order that a shared mapping gets: PUD_ORDER, PMD_ORDER or 0; no more
+ *	than gmfs_largest_order()
  * @scrub: blocks are zeroed when they get free
  * @fileio: read() and write() work
  * @sparse: truncate() leaves a hole where a file grows
@@ -217,6 +218,7 @@ int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 extern const struct address_space_operations gmfs_address_space_operations;
 int gmfs_file_begin_write(struct inode *inode);
 void gmfs_file_end_write(struct inode *inode);
+unsigned int gmfs_largest_order(void);
 int gmfs_mmap(struct file *file, struct vm_area_struct *vma);
 unsigned long gmfs_get_unmapped_area(struct file *file, unsigned long addr,
 				     unsigned long len, unsigned long pgoff,

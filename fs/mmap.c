@@ -30,6 +30,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
+#include <asm/cpufeature.h>
 
 #include "guestmemfs.h"
 #include "trace.h"
@@ -460,6 +461,19 @@ static const struct vm_operations_struct gmfs_private_vm_operations = {
 	.fault		= filemap_fault,
 	.map_pages	= filemap_map_pages,
 };
+
+/**
+ * gmfs_largest_order - the largest entry that this CPU's page tables can have
+ *
+ * On a CPU without 1 GiB pages the bit that makes a PUD entry a leaf is reserved.
+ *
+ * Context: any.
+ * Return: PUD_ORDER or PMD_ORDER.
+ */
+unsigned int gmfs_largest_order(void)
+{
+	return boot_cpu_has(X86_FEATURE_GBPAGES) ? PUD_ORDER : PMD_ORDER;
+}
 
 /**
  * gmfs_mmap - map a file

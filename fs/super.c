@@ -132,7 +132,9 @@ static int gmfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 		o->nr_inodes = result.uint_32;
 		break;
 	case OPT_HUGE:
-		o->huge = result.uint_32;
+		o->huge = min(result.uint_32, gmfs_largest_order());
+		if (o->huge < result.uint_32)
+			infofc(fc, "this CPU has no 1 GiB pages: huge=pud is huge=pmd");
 		break;
 	case OPT_SCRUB:
 		o->scrub = !result.negated;
@@ -278,7 +280,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	struct context *c = fc->fs_private;
 	struct gmfs_options o = {
 		.nr_inodes = GMFS_MAX_INODES,
-		.huge = PUD_ORDER,
+		.huge = gmfs_largest_order(),
 	};
 	const char *why;
 	int err;
