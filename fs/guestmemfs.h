@@ -115,8 +115,8 @@ struct gmfs {
  * @vfs: the VFS's part
  * @extents: regular files: where the blocks are; written with the mapping's
  *	invalidate_lock held for writing; Documentation/locking.rst says who reads
- * @users: regular files: shared mappings and whoever changes blocks, or, below
- *	zero, private mappings; see fs/mmap.c
+ * @users: regular files: mappings by pfns and whoever changes blocks, or, below
+ *	zero, mappings by pages; see fs/mmap.c
  * @had_pud: regular files: some mapping has had a PUD entry; set with invalidate_lock
  *	held for reading
  * @xattrs: extended attributes, packed as in an image; protected by a lock of

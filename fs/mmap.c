@@ -2,7 +2,8 @@
 /**
  * DOC: mappings
  *
- * A shared mapping has no pages. The fault handler enters pfns, the largest of
+ * A shared mapping has no pages, except one that can only read, of a file that is not
+ * open for writing. The fault handler enters pfns, the largest of
  * PUD, PMD and PTE that is aligned in the file, in memory and in the VMA, lies
  * wholly before the end of the page that holds EOF and is wholly written. If a
  * block must be allocated or zeroed first, the handler waits while the tree is
@@ -11,13 +12,14 @@
  *
  * A private mapping needs pages, for copy-on-write and because KVM does not take
  * a read-only pfn for a fault. It gets them from the page cache, which copies
- * from the blocks as it reads: clean, reclaimable, and shared by all private
- * mappings of the file.
+ * from the blocks as it reads: clean, reclaimable, and shared by all mappings by
+ * pages of the file. A shared mapping that can only read gets them, too: so a reader
+ * of a template allocates nothing and does not stop its clones.
  *
- * A file has either private mappings or anything else that maps or changes its
+ * A file has either mappings by pages or anything else that maps or changes its
  * blocks, never both: the copy cannot go stale, reading it needs no lock against
  * changes, and no walk from a page to its mappings meets a pfn. @users of struct
- * gmfs_inode counts private mappings downwards and the others upwards. Whoever
+ * gmfs_inode counts mappings by pages downwards and the others upwards. Whoever
  * comes second gets ETXTBSY, as with a program that runs. Each of the others
  * drops what is cached before it begins.
  *
@@ -35,7 +37,7 @@
 #include "guestmemfs.h"
 #include "trace.h"
 
-/* --- shared: pfns ---------------------------------------------------------- */
+/* --- pfns ------------------------------------------------------------------ */
 
 /* Whether a mapping takes entries of @order, and has all that one at the fault would. */
 static bool takes(const struct vm_fault *vmf, unsigned int order)
@@ -183,6 +185,9 @@ static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 	bool may_retry = vmf->flags & FAULT_FLAG_ALLOW_RETRY;
 	int err;
 
+	/* Mapped to read while the file was open for writing; then came a remount. */
+	if (sb_rdonly(inode->i_sb) && !(vmf->vma->vm_flags & VM_MAYWRITE))
+		return VM_FAULT_SIGBUS;
 	/* Without a retry only a signal that kills ends the wait: nobody sees the SIGBUS. */
 	err = may_retry ? gmfs_change_try_begin() : gmfs_change_begin_wait(false);
 	if (err == -EAGAIN)
@@ -247,7 +252,7 @@ static vm_fault_t gmfs_fault(struct vm_fault *vmf)
 	return gmfs_huge_fault(vmf, 0);
 }
 
-/* --- private: page cache --------------------------------------------------- */
+/* --- pages ---------------------------------------------------------------- */
 
 /*
  * The folio is locked. Whoever changes blocks has raised @users and then waited
@@ -292,11 +297,10 @@ const struct address_space_operations gmfs_address_space_operations = {
  * gmfs_file_begin_write - about to change a file's blocks, or to map them
  * @inode: a regular file
  *
- * Nobody has private mappings of it until gmfs_file_end_write(), and nothing
- * of it is cached.
+ * It has no mappings by pages until gmfs_file_end_write(), and nothing of it is cached.
  *
  * Context: may sleep; the mapping's invalidate_lock is not held.
- * Return: 0; -ETXTBSY if the file has private mappings.
+ * Return: 0; -ETXTBSY if the file has mappings by pages.
  */
 int gmfs_file_begin_write(struct inode *inode)
 {
@@ -326,9 +330,10 @@ void gmfs_file_end_write(struct inode *inode)
 
 /* --- VMAs ------------------------------------------------------------------ */
 
-static bool is_shared(const struct vm_area_struct *vma)
+/* Whether a VMA has pfns; the others have pages. It stays so, through fork and splits. */
+static bool has_pfns(const struct vm_area_struct *vma)
 {
-	return vma->vm_flags & VM_MAYSHARE;
+	return vma->vm_flags & VM_PFNMAP;
 }
 
 /*
@@ -350,7 +355,7 @@ static void unmap_own_puds(struct vm_area_struct *new)
 	/* For writing: none comes back while zap_pud_range() looks at it twice. */
 	filemap_invalidate_lock(inode->i_mapping);
 	for_each_vma(vmi, vma) {
-		if (!vma->vm_file || file_inode(vma->vm_file) != inode || !is_shared(vma))
+		if (!vma->vm_file || file_inode(vma->vm_file) != inode || !has_pfns(vma))
 			continue;
 		from = max(first, vma->vm_pgoff);
 		to = min(last, vma->vm_pgoff + vma_pages(vma));
@@ -412,8 +417,8 @@ static void unmap_for(struct vm_area_struct *vma)
 /* A VMA more, by fork, a split or a move; the file has one of its kind already. */
 static void gmfs_vma_open(struct vm_area_struct *vma)
 {
-	atomic_add(is_shared(vma) ? 1 : -1, &gmfs_i(file_inode(vma->vm_file))->users);
-	if (is_shared(vma))
+	atomic_add(has_pfns(vma) ? 1 : -1, &gmfs_i(file_inode(vma->vm_file))->users);
+	if (has_pfns(vma))
 		unmap_for(vma);
 }
 
@@ -443,11 +448,11 @@ static int gmfs_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 
 static void gmfs_vma_close(struct vm_area_struct *vma)
 {
-	atomic_add(is_shared(vma) ? -1 : 1,
+	atomic_add(has_pfns(vma) ? -1 : 1,
 		   &gmfs_i(file_inode(vma->vm_file))->users);
 }
 
-static const struct vm_operations_struct gmfs_shared_vm_operations = {
+static const struct vm_operations_struct gmfs_pfn_vm_operations = {
 	.open		= gmfs_vma_open,
 	.close		= gmfs_vma_close,
 	.may_split	= gmfs_vma_may_split,
@@ -455,12 +460,30 @@ static const struct vm_operations_struct gmfs_shared_vm_operations = {
 	.huge_fault	= gmfs_huge_fault,
 };
 
-static const struct vm_operations_struct gmfs_private_vm_operations = {
+static const struct vm_operations_struct gmfs_paged_vm_operations = {
 	.open		= gmfs_vma_open,
 	.close		= gmfs_vma_close,
 	.fault		= filemap_fault,
 	.map_pages	= filemap_map_pages,
 };
+
+/*
+ * A private mapping takes pages. So does a shared one that can only read (VM_SHARED means
+ * that it may be made writable), or it would drop what is cached, keep clones from
+ * starting, and allocate blocks. But while the file is open for writing, as a guest's is, it
+ * takes pfns, to see what is written; and what the file is mapped by already decides for
+ * both. If that changes at this very moment, mmap() fails with ETXTBSY.
+ */
+static bool takes_pages(struct inode *inode, const struct vm_area_struct *vma)
+{
+	int users = atomic_read(&gmfs_i(inode)->users);
+
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return true;
+	if (vma->vm_flags & VM_SHARED)
+		return false;
+	return users < 0 || (!users && !inode_is_open_for_write(inode));
+}
 
 /**
  * gmfs_largest_order - the largest entry that this CPU's page tables can have
@@ -480,20 +503,20 @@ unsigned int gmfs_largest_order(void)
  * @file: the file
  * @vma: where
  *
- * Return: 0; -ETXTBSY for a private mapping of a file that has shared ones, or
- * the other way round, or that somebody is changing.
+ * Return: 0; -ETXTBSY for a mapping by pages of a file that is mapped by pfns, or the
+ * other way round, or whose blocks are being changed.
  */
 int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(file);
 	int err;
 
-	if (!is_shared(vma)) {
+	if (takes_pages(inode, vma)) {
 		if (!atomic_dec_unless_positive(&gmfs_i(inode)->users))
 			return -ETXTBSY;
 		/* As if by a block device: there is none to say how much. */
 		file->f_ra.ra_pages = GMFS_BLOCK_PAGES;
-		vma->vm_ops = &gmfs_private_vm_operations;
+		vma->vm_ops = &gmfs_paged_vm_operations;
 		return 0;
 	}
 	err = gmfs_file_begin_write(inode);
@@ -504,7 +527,7 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 			  VM_HUGEPAGE);
 	/* What it is now, and not what a remount says later: see map_page(). */
 	vma->vm_private_data = (void *)(unsigned long)READ_ONCE(gmfs.options.huge);
-	vma->vm_ops = &gmfs_shared_vm_operations;
+	vma->vm_ops = &gmfs_pfn_vm_operations;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,7 +107,8 @@ static void test_busy(void)
 	fill(2);
 	p = map_private();
 	must(refused(map_shared()), "no shared mapping beside a private one");
-	must(refused(map(PROT_READ, MAP_SHARED, O_RDONLY)), "not to read either");
+	s = map(PROT_READ, MAP_SHARED, O_RDONLY);
+	must(s && holds(s, 2) && !munmap(s, LEN), "but one that can only read");
 	must(!munmap(p + MIB, MIB), "munmap of a part");
 	must(refused(map_shared()), "nor beside parts of one");
 	if (!fork()) {
@@ -207,6 +209,123 @@ static void test_huge(void)
 	must(smaps("FilePmdMapped:") == LEN / 1024, "2 MiB of page cache by a PMD");
 }
 
+static char *map_readers(void)
+{
+	return map(PROT_READ, MAP_SHARED, O_RDONLY);
+}
+
+static long blocks(void)
+{
+	struct stat st;
+
+	must(!stat(path, &st), "stat");
+	return st.st_blocks;
+}
+
+static long cached(char *p)
+{
+	unsigned char seen[LEN / 4096];
+	long n = 0;
+	size_t i;
+
+	must(!mincore(p, LEN, seen), "mincore");
+	for (i = 0; i < LEN / 4096; i++)
+		n += seen[i] & 1;
+	return n;
+}
+
+/* Shared mappings that can only read, of a file that is not open for writing. */
+static void test_readers(void)
+{
+	char *p, *q, *r;
+	int fd, status;
+	long before;
+
+	fill(8);
+	fd = open(path, O_RDWR);
+	must(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4 * MIB, 2 * MIB), "punch");
+	close(fd);
+	before = blocks();
+	p = map_private();
+	must(p && *(volatile uint64_t *)p == 8, "a private mapping");
+	q = map_readers();
+	must(q && cached(q), "a shared one to read, which keeps what is cached");
+	must(*(uint64_t *)q == 8 && *(uint64_t *)(q + 3 * MIB) == 8 + 3 * MIB &&
+	     !*(uint64_t *)(q + 5 * MIB), "it shows the file, and zeroes in a hole");
+	must(blocks() == before, "which stays a hole");
+	must(mprotect(q, MIB, PROT_READ | PROT_WRITE) && errno == EACCES, "no mprotect() to write");
+	munmap(p, LEN);
+	p = map_private();
+	must(!!p, "a private mapping beside it");
+	munmap(p, LEN);
+	must(refused(map_shared()), "but none to write");
+	must(!munmap(q + MIB, MIB), "munmap of a part");
+	r = mremap(q + 2 * MIB, 2 * MIB, 2 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED, q + 100 * LEN);
+	must(r == q + 100 * LEN && *(uint64_t *)r == 8 + 2 * MIB, "mremap of a part");
+	if (!fork())
+		_exit(*(uint64_t *)r != 8 + 2 * MIB);
+	must(wait(&status) > 0 && !status, "fork");
+	must(refused(map_shared()), "still none");
+	munmap(r, 2 * MIB);
+	munmap(q, LEN);
+	p = map_shared();
+	must(!!p, "when all are gone, one to write");
+	munmap(p, LEN);
+}
+
+/* The same beside one that writes: a reader sees each write at once. */
+static void test_watch(void)
+{
+	volatile char *w, *r;
+	char *late;
+	int fd;
+
+	fill(9);
+	fd = open(path, O_RDWR);
+	r = map_readers();
+	must(!!r, "a shared mapping to read, while the file is open for writing");
+	w = mmap(NULL, LEN, RW, MAP_SHARED, fd, 0);
+	must(w != MAP_FAILED, "one to write beside it");
+	w[MIB] = 'a';
+	must(r[MIB] == 'a', "the reader sees what is written");
+	w[MIB] = 'b';
+	must(r[MIB] == 'b', "each time");
+	must(refused(map_private()), "no private mapping beside them");
+	munmap((char *)w, LEN);
+	close(fd);
+	late = map_readers();
+	must(late && late[MIB] == 'b', "a reader that comes when the writer has gone");
+	munmap(late, LEN);
+	munmap((char *)r, LEN);
+	late = map_private();
+	must(late && late[MIB] == 'b', "then a private mapping");
+}
+
+/* hole FILE: the third block is a hole: it reads as zeroes, by a shared mapping. */
+static void test_hole(void)
+{
+	char *p = map_readers();
+	size_t i;
+
+	must(!!p, "a shared mapping to read");
+	for (i = 4 * MIB; i < 6 * MIB; i += 8)
+		must(!*(uint64_t *)(p + i), "zeroes");
+}
+
+/* watch-hole FILE: the same, mapped while the file was open for writing; then say so. */
+static void test_watch_hole(void)
+{
+	int fd = open(path, O_RDWR);
+	char *p = map_readers();
+
+	must(p && fd >= 0 && *(volatile char *)p == 'x', "a shared mapping to read");
+	close(fd);
+	puts("held");
+	fflush(stdout);
+	must(getchar() == '\n', "go on");
+	(void)*(volatile char *)(p + 4 * MIB);
+}
+
 /* hold FILE: keep a private mapping, all of it read, and say so. */
 static void test_hold(void)
 {
@@ -230,7 +349,9 @@ int main(int argc, char **argv)
 		{ "cow", test_cow },		{ "busy", test_busy },
 		{ "stale", test_stale },	{ "change", test_change },
 		{ "pages", test_pages },	{ "huge", test_huge },
-		{ "hold", test_hold },
+		{ "hold", test_hold },		{ "readers", test_readers },
+		{ "watch", test_watch },	{ "hole", test_hole },
+		{ "watch-hole", test_watch_hole },
 	};
 	size_t i;
 

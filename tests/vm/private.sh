@@ -7,6 +7,41 @@
 p=$mnt/p
 cached() { /job/tests/gmem cached $p; }
 
+# A read-only mount does not change when a hole is read. DIR TYPE
+hole() {
+	local before free
+	truncate -s 8M "$1/hole"
+	[[ $2 != guestmemfs ]] || fallocate -p -o 4M -l 2M "$1/hole"
+	mount -o remount,ro "$1"
+	before=$(stat -c %b "$1/hole") free=$(stat -f -c %f "$1")
+	check "$2, read-only: a hole reads as zeroes by a shared mapping" \
+		/job/tests/private hole "$1/hole"
+	[[ $2 != guestmemfs ]] ||
+		same "and stays a hole" "$before $free" "$(stat -c %b "$1/hole") $(stat -f -c %f "$1")"
+	mount -o remount,rw "$1"
+}
+
+rdonly() {
+	local status before
+	mkdir -p /mnt/tmpfs
+	mount -t tmpfs none /mnt/tmpfs
+	hole /mnt/tmpfs tmpfs
+	hole $mnt guestmemfs
+	umount /mnt/tmpfs
+	# Mapped by pfns, since the file was open for writing, before the mount was read-only.
+	/job/tests/gmem poke $mnt/hole 0 x
+	before=$(stat -c %b $mnt/hole)
+	rm -f /tmp/held /tmp/go
+	mkfifo /tmp/go
+	(sleep 3; mount -o remount,ro $mnt; echo) >/tmp/go &
+	status=$(/job/tests/private watch-hole $mnt/hole </tmp/go >/tmp/held 2>&1; echo $?)
+	same "mapped before that: SIGBUS" 135 "$status"
+	wait $!
+	same "and still a hole" "$before" "$(stat -c %b $mnt/hole)"
+	mount -o remount,rw $mnt
+	rm $mnt/hole
+}
+
 stage1() {
 	start
 	truncate -s 8M $p
@@ -14,6 +49,11 @@ stage1() {
 	check "shared and private mappings exclude each other" /job/tests/private busy $p
 	check "nothing stale is seen" /job/tests/private stale $p
 	check "no punch, no truncate beside them" /job/tests/private change $p
+	check "shared mappings to read count as private ones" /job/tests/private readers $p
+	truncate -s 0 $p
+	truncate -s 8M $p
+	check "unless the file is open for writing" /job/tests/private watch $p
+	rdonly
 	truncate -s 8M $p
 	check "pages: O_DIRECT, process_vm_readv, vmsplice, mlock" /job/tests/private pages $p
 	check "2 MiB folios, mapped by PMDs" /job/tests/private huge $p
