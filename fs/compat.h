@@ -75,6 +75,18 @@ static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn
 							     VM_FAULT_FALLBACK;
 }
 
+/*
+ * mbind() with MPOL_MF_STRICT takes what a PMD entry maps for a folio, pages or not, and
+ * oopses: a local denial of service. "mm/mempolicy: use vm_normal_folio_pmd() in
+ * queue_folios_pmd()" came to 7.3 with 7.3.4 and to 6.12 with 6.12.118. Later releases have
+ * it; of other stable ones nothing is known, so they count as faulty.
+ */
+#define GMFS_MBIND_OOPSES \
+	(IS_ENABLED(CONFIG_NUMA) && \
+	 (LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 118) || \
+	  (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0) && \
+	   LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 4))))
+
 /* 6.15 gave crc32c() to lib/crc32; before, it needs a module of its own. */
 static inline u32 gmfs_crc32c_update(u32 crc, const void *data, size_t len)
 {

@@ -219,6 +219,7 @@ extern const struct address_space_operations gmfs_address_space_operations;
 int gmfs_file_begin_write(struct inode *inode);
 void gmfs_file_end_write(struct inode *inode);
 unsigned int gmfs_largest_order(void);
+void gmfs_mmap_init(void);
 int gmfs_mmap(struct file *file, struct vm_area_struct *vma);
 unsigned long gmfs_get_unmapped_area(struct file *file, unsigned long addr,
 				     unsigned long len, unsigned long pgoff,

@@ -72,6 +72,7 @@ static int __init gmfs_init(void)
 	if (err)
 		return err;
 	pr_info("region of %llu MiB at 0x%llx\n", size >> 20, base);
+	gmfs_mmap_init();
 	err = gmfs_super_init();
 	if (err)
 		goto err_region;

@@ -28,14 +28,20 @@
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
+#include <linux/capability.h>
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/moduleparam.h>
 #include <linux/pagemap.h>
 #include <asm/cpufeature.h>
 
 #include "guestmemfs.h"
 #include "trace.h"
+
+static bool huge_needs_admin = GMFS_MBIND_OOPSES;
+module_param(huge_needs_admin, bool, 0644);
+MODULE_PARM_DESC(huge_needs_admin, "Shared mappings by tasks without CAP_SYS_ADMIN get no huge entries (default: on kernels where mbind() of them oopses)");
 
 /* --- pfns ------------------------------------------------------------------ */
 
@@ -499,6 +505,25 @@ unsigned int gmfs_largest_order(void)
 }
 
 /**
+ * gmfs_mmap_init - say if the kernel has a fault that users of mappings can trigger
+ *
+ * Context: when the module is loaded.
+ */
+void gmfs_mmap_init(void)
+{
+	if (GMFS_MBIND_OOPSES || huge_needs_admin)
+		pr_warn("security: on this kernel mbind() of a huge mapping can oops, a local denial of service (fixed in 6.12.118 and 7.3.4); tasks without CAP_SYS_ADMIN get 4 KiB mappings, unless huge_needs_admin=0\n");
+}
+
+/* The largest entry of a new mapping, by the mount's options and who maps. */
+static unsigned int order_for_current(void)
+{
+	if (READ_ONCE(huge_needs_admin) && !ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN))
+		return 0;
+	return READ_ONCE(gmfs.options.huge);
+}
+
+/**
  * gmfs_mmap - map a file
  * @file: the file
  * @vma: where
@@ -526,7 +551,7 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP | VM_DONTEXPAND |
 			  VM_HUGEPAGE);
 	/* What it is now, and not what a remount says later: see map_page(). */
-	vma->vm_private_data = (void *)(unsigned long)READ_ONCE(gmfs.options.huge);
+	vma->vm_private_data = (void *)(unsigned long)order_for_current();
 	vma->vm_ops = &gmfs_pfn_vm_operations;
 	return 0;
 }
