@@ -206,9 +206,12 @@ static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 		return 0;
 	if (err == -ENOMEM)
 		return VM_FAULT_OOM;
-	if (err != -EINTR)
-		pr_warn_ratelimited("cannot fill a hole of inode %llu, or zero its block: %pe\n",
-				    (u64)inode->i_ino, ERR_PTR(err));
+	if (err == -ENOSPC)
+		pr_warn_ratelimited("%s touched a hole of \"%pD\" (inode %llu), but no block is free: remove files or punch holes; fallocate() a file that must not fail\n",
+				    current->comm, vmf->vma->vm_file, (u64)inode->i_ino);
+	else if (err != -EINTR)
+		pr_warn_ratelimited("cannot prepare a block of \"%pD\" (inode %llu): %pe\n",
+				    vmf->vma->vm_file, (u64)inode->i_ino, ERR_PTR(err));
 	return VM_FAULT_SIGBUS;
 }
 
