@@ -43,6 +43,8 @@ void gmfs_seal_store(void *to, const void *from, size_t len)
 {
 	if (len == sizeof(u32))
 		WRITE_ONCE(*(u32 *)to, *(const u32 *)from);
+	else if (len == sizeof(u64))
+		WRITE_ONCE(*(u64 *)to, *(const u64 *)from);
 	else
 		memcpy(to, from, len);
 	/* Nothing to pair with: the reader is the kernel after a crash. */

@@ -3,10 +3,18 @@
  * The head of a region: two slots for an image, each with a seal.
  *
  * include/guestmemfs/abi.h has the layout. A crash may come between any two
- * stores, and what it leaves must be the old image, or the new one, or be known
- * to be neither. So the slot with the newest image is never written to, but for
- * its state; and the state, one aligned word, is the first that goes and the
- * last that comes.
+ * stores. Afterwards the head must have the old image, or the new image, or be
+ * refused; a head that was refused before must not appear to have nothing, and an
+ * image that changes have made stale must never count again:
+ *
+ * 1. The slot with the newest image is never written, except its state.
+ * 2. The state, one aligned word, is cleared first and set last.
+ * 3. Slot 0 decides whether there is anything, for a region of any size: without the
+ *    magic there is nothing, and if it is of another region or version the head is
+ *    refused, whatever its state and whatever is in slot 1. So the magic is
+ *    stored after the rest of a seal, and zeroed before it.
+ * 4. A slot that refuses the head keeps refusing it, with a state of GMFS_OPEN, until
+ *    the new seal is complete.
  *
  * Pure code: compiled into the module and into userspace tests.
  */
@@ -69,14 +77,31 @@ static bool is_bound_to(const struct gmfs_seal *seal,
 #define refuse(found, err, ...) \
 	(scnprintf((found)->why, sizeof((found)->why), __VA_ARGS__), (err))
 
-/* 0 if a slot has a seal that makes sense; -ENOENT if it has none. */
+static bool has_magic(const struct gmfs_seal *seal)
+{
+	return get64(seal->magic) == GMFS_SEAL_MAGIC;
+}
+
+/* Not whether it is whole: these fields stay as they are while it is written anew. */
+static bool is_ours(const struct gmfs_head *head, const struct gmfs_seal *seal)
+{
+	return has_magic(seal) && get32(seal->version) == GMFS_SEAL_VERSION &&
+	       is_bound_to(seal, &head->region);
+}
+
+/*
+ * 0 if a slot has a seal that makes sense; -ENOENT if it has none. Another region's
+ * slot 0 is refused in any state, since that region's slot 1 is somewhere else.
+ */
 static int check_seal(const struct gmfs_head *head, const struct gmfs_seal *seal,
 		      struct gmfs_found *found)
 {
 	u32 state = get32(seal->state);
 
-	if (get64(seal->magic) != GMFS_SEAL_MAGIC ||
-	    (state != GMFS_SEALED && state != GMFS_OPEN))
+	if (!has_magic(seal))
+		return -ENOENT;
+	if (state != GMFS_SEALED && state != GMFS_OPEN &&
+	    (seal != head->map || is_ours(head, seal)))
 		return -ENOENT;
 	if (get32(seal->version) != GMFS_SEAL_VERSION)
 		return refuse(found, -EPROTONOSUPPORT,
@@ -117,15 +142,6 @@ static void date(struct gmfs_found *found, const struct gmfs_seal *seal)
 	found->dated = true;
 }
 
-/*
- * Slot 1 counts only beside a slot 0: the first seal is written to that, who wipes a
- * head begins there, and the head of a region of another size has slot 1 elsewhere.
- */
-static bool has_slot_0(const struct gmfs_head *head)
-{
-	return get64(slot(head, 0)->magic) == GMFS_SEAL_MAGIC;
-}
-
 /**
  * gmfs_head_find - look for the newest image
  * @head: the head
@@ -144,7 +160,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 	int i, err, bad = 0;
 
 	*found = (struct gmfs_found){ 0 };
-	if (!has_slot_0(head))
+	if (!has_magic(slot(head, 0)))
 		return -ENOENT;
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
 		seal = slot(head, i);
@@ -183,7 +199,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
  */
 bool gmfs_seal_is_at(const void *map, u64 addr, struct gmfs_found *found)
 {
-	struct gmfs_head head = { .region.base = addr };
+	struct gmfs_head head = { .map = (void *)map, .region.base = addr };
 
 	*found = (struct gmfs_found){ 0 };
 	if (check_seal(&head, map, found) != -ENXIO ||
@@ -217,11 +233,19 @@ static void set_state(struct gmfs_seal *seal, u32 state)
 	gmfs_seal_store(&seal->state, &word, sizeof(word));
 }
 
-static void write_seal(const struct gmfs_head *head, struct gmfs_seal *to,
-		       const void *image, size_t size, u64 generation,
-		       const struct gmfs_stamp *now, u32 state)
+static bool is_wrong(const struct gmfs_head *head, int nr)
 {
-	struct gmfs_seal s = { 0 };
+	struct gmfs_found ignored;
+	int err = check_seal(head, slot(head, nr), &ignored);
+
+	return err && err != -ENOENT;
+}
+
+static void write_seal(const struct gmfs_head *head, int nr, const void *image,
+		       size_t size, u64 generation, const struct gmfs_stamp *now, u32 state)
+{
+	u32 meanwhile = is_wrong(head, nr) ? GMFS_OPEN : STATE_NONE;
+	struct gmfs_seal s = { 0 }, *to = slot(head, nr);
 
 	put64(GMFS_SEAL_MAGIC, s.magic);
 	put32(GMFS_SEAL_VERSION, s.version);
@@ -234,49 +258,56 @@ static void write_seal(const struct gmfs_head *head, struct gmfs_seal *to,
 	memcpy(s.boot_id, now->boot_id, sizeof(s.boot_id));
 	put32(gmfs_crc32c(image, size), s.image_crc);
 	put32(seal_crc(&s), s.crc);
-	set_state(to, STATE_NONE);
+	put32(meanwhile, s.state);
+	set_state(to, meanwhile);
 	if (size)
 		gmfs_seal_store((void *)to + GMFS_SLOT_IMAGE, image, size);
-	gmfs_seal_store(to, &s, sizeof(s));
+	gmfs_seal_store(&to->version, &s.version, sizeof(s) - sizeof(s.magic));
+	gmfs_seal_store(&to->magic, &s.magic, sizeof(s.magic));
 	set_state(to, state);
 }
 
-/* The slots, the one with the newest seal last. Returns that one's generation, or 0. */
-static u64 by_age(const struct gmfs_head *head,
-		  struct gmfs_seal *seals[GMFS_NR_SLOTS])
+/* The slot with the newest good seal, or -1. */
+static int newest_slot(const struct gmfs_head *head, u64 *generation)
 {
-	struct gmfs_seal *newest = NULL, *seal;
 	struct gmfs_found ignored;
-	u64 generation = 0;
-	bool wrong;
-	int i;
+	const struct gmfs_seal *seal;
+	int i, newest = -1;
 
+	*generation = 0;
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
 		seal = slot(head, i);
 		if (check_seal(head, seal, &ignored) ||
-		    (newest && get64(seal->generation) <= generation))
+		    (newest >= 0 && get64(seal->generation) <= *generation))
 			continue;
-		newest = seal;
-		generation = get64(seal->generation);
+		newest = i;
+		*generation = get64(seal->generation);
 	}
-	/* If there is none, slot 0 is written first; but one that is wrong refuses all. */
-	if (!newest) {
-		wrong = has_slot_0(head) && get32(slot(head, 0)->state) != STATE_NONE;
-		newest = slot(head, !wrong);
-	}
-	seals[1] = newest;
-	seals[0] = slot(head, seals[1] == slot(head, 0));
-	return generation;
+	return newest;
 }
 
 /*
- * What slot 1 has must not come to count when slot 0 changes, if that has nothing or
- * is of a region of another size.
+ * Beside a slot 0 that is not this region's, slot 1 does not count, and may be what
+ * was the memory of a guest: it must not begin to count when slot 0 is written.
  */
-static void forget_slot_1(const struct gmfs_head *head)
+static void forget_strange_slot_1(const struct gmfs_head *head)
 {
-	if (!has_slot_0(head) || !is_bound_to(slot(head, 0), &head->region))
+	if (!is_ours(head, slot(head, 0)))
 		set_state(slot(head, 1), STATE_NONE);
+}
+
+/* The newest seal is opened last: until then nothing has changed. */
+static void open_slots(const struct gmfs_head *head)
+{
+	struct gmfs_seal *seal;
+	u64 generation;
+	int i, first = newest_slot(head, &generation) == 0;
+
+	for (i = 0; i < GMFS_NR_SLOTS; i++) {
+		seal = slot(head, first ^ i);
+		if (has_magic(seal) && get32(seal->state) == GMFS_SEALED)
+			set_state(seal, GMFS_OPEN);
+	}
 }
 
 /**
@@ -287,51 +318,49 @@ static void forget_slot_1(const struct gmfs_head *head)
  * @now: of the running kernel
  * @generation: set to that of the image
  *
+ * Into a head that is refused when KHO had the image: until the new one is whole the
+ * head stays refused, and no older image in it counts again.
+ *
  * Return: 0; -EFBIG if it does not fit, which the writer of the image prevents.
  */
 int gmfs_head_seal(const struct gmfs_head *head, const void *image, size_t size,
 		   const struct gmfs_stamp *now, u64 *generation)
 {
-	struct gmfs_seal *seals[GMFS_NR_SLOTS];
-	struct gmfs_found ignored;
-	int err;
+	bool wrong_1;
+	int to;
 
 	if (size > gmfs_slot_size(&head->region) - GMFS_SLOT_IMAGE)
 		return -EFBIG;
-	forget_slot_1(head);
-	*generation = by_age(head, seals) + 1;
-	write_seal(head, seals[0], image, size, *generation, now, GMFS_SEALED);
-	/* Damaged ones do not come before this unless KHO had the image. */
-	err = check_seal(head, seals[1], &ignored);
-	if (err && err != -ENOENT)
-		set_state(seals[1], STATE_NONE);
+	forget_strange_slot_1(head);
+	wrong_1 = is_wrong(head, 1);
+	if (wrong_1)
+		open_slots(head);
+	/* Before the image: another region's slot 1 may be where it goes. */
+	if (is_wrong(head, 0))
+		gmfs_head_open(head, now);
+	to = newest_slot(head, generation) == 0;
+	write_seal(head, to, image, size, ++*generation, now, GMFS_SEALED);
+	if (wrong_1 && to == 0)
+		set_state(slot(head, 1), STATE_NONE);
 	return 0;
 }
 
 /**
- * gmfs_head_open - say that what is sealed holds no longer
+ * gmfs_head_open - mark the sealed image stale
  * @head: the head
  * @now: of the running kernel
  *
- * The newest seal is broken last: until then nothing has changed.
+ * Leaves slot 0 with a seal of this region: where slot 1 is depends on the region's
+ * size, where slot 0 is does not.
  */
 void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now)
 {
-	struct gmfs_seal *seals[GMFS_NR_SLOTS];
 	struct gmfs_found ignored;
-	int i;
 
-	/* Another region's slot 0 stays until slot 1 is open. */
-	if (!has_slot_0(head))
-		forget_slot_1(head);
-	by_age(head, seals);
-	for (i = 0; i < GMFS_NR_SLOTS; i++)
-		if (get64(seals[i]->magic) == GMFS_SEAL_MAGIC &&
-		    get32(seals[i]->state) == GMFS_SEALED)
-			set_state(seals[i], GMFS_OPEN);
-	/* Where slot 1 is depends on the region's size, where slot 0 is does not. */
+	forget_strange_slot_1(head);
+	open_slots(head);
 	if (check_seal(head, slot(head, 0), &ignored))
-		write_seal(head, slot(head, 0), NULL, 0, 0, now, GMFS_OPEN);
+		write_seal(head, 0, NULL, 0, 0, now, GMFS_OPEN);
 }
 
 /**
@@ -341,13 +370,13 @@ void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now)
 void gmfs_head_wipe(const struct gmfs_head *head)
 {
 	static const struct gmfs_seal none;
-	struct gmfs_seal *seals[GMFS_NR_SLOTS];
+	struct gmfs_seal *seal;
 	int i;
 
-	forget_slot_1(head);
-	by_age(head, seals);
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
-		set_state(seals[i], STATE_NONE);
-		gmfs_seal_store(seals[i], &none, sizeof(none));
+		seal = slot(head, i);
+		gmfs_seal_store(&seal->magic, &none.magic, sizeof(none.magic));
+		gmfs_seal_store(&seal->version, &none.version,
+				sizeof(none) - sizeof(none.magic));
 	}
 }

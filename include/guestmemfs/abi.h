@@ -115,15 +115,20 @@
  * that one is written while the other is still whole. A slot begins with a
  * struct gmfs_seal; the image is at GMFS_SLOT_IMAGE bytes from its beginning.
  *
- * Whoever writes a slot makes @state 0, writes the image, writes the rest of the
- * seal, and makes @state GMFS_SEALED: so what is sealed is whole. Before
- * anything changes that a sealed image tells, every sealed slot becomes
+ * The writer of a slot makes @state 0, writes the image, writes the rest of the
+ * seal, with @magic last, and makes @state GMFS_SEALED: so a sealed image is whole.
+ * Before anything changes that a sealed image describes, every sealed slot becomes
  * GMFS_OPEN; if slot 0 has no seal, it gets one with @generation 0 and no image.
  * The slot that counts is the one with the highest generation. If it is open, a
- * crash left it: there were files, and nobody knows any more which blocks they
- * have. A head whose slot 0 has not even the magic number has nothing, whatever is
- * in slot 1. Whoever writes to such a head makes @state of slot 1 0 first; so does
- * whoever seals or wipes one whose slot 0 is of another region.
+ * crash left it: there were files, and which blocks they have is unknown.
+ *
+ * Where slot 1 is depends on the region's size, where slot 0 is does not. So slot 0
+ * decides. Without @magic in slot 0 the head has nothing, whatever is in slot 1. If
+ * slot 0 has @magic, but another @version, @base, @size or @block_size, the head is
+ * refused, whatever the @state of slot 0 and whatever is in slot 1. The writer of a
+ * head makes @state of slot 1 0 first in both cases. A seal that refuses the head is
+ * replaced with @state GMFS_OPEN, not 0, so that the head stays refused
+ * until the new seal is whole.
  *
  * An image is only believed in the boot that wrote it (@boot_id), or in a kernel
  * that kexec started and whose time-stamp counter has gone on (@tsc): a machine
@@ -142,7 +147,8 @@
  * @magic: GMFS_SEAL_MAGIC
  * @version: GMFS_SEAL_VERSION; another one may have another layout, but for
  *	@magic, @version, @state and @boot_id
- * @state: GMFS_SEALED or GMFS_OPEN; anything else, and the slot has no seal
+ * @state: GMFS_SEALED or GMFS_OPEN; with anything else the slot has no seal, unless
+ *	it is a slot 0 of another region or version
  * @generation: one more than that of the image before; 1 if there is none in the head
  * @base: physical address of the region, bytes
  * @size: of the region, bytes

@@ -141,6 +141,7 @@ int main(void)
 	xattrs_tests();
 	image_tests();
 	seal_tests();
+	history_tests();
 	fuzz_tests();
 	printf("unit: %d passed, %d failed\n", passed, failed);
 	return failed || !passed;

@@ -5,6 +5,7 @@
 
 #include <linux/kernel.h>
 #include <linux/types.h>
+#include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,11 @@ void *exact_copy(const void *data, size_t len);
 				  _a, _b); \
 	} while (0)
 
+/* From seal.c: the machine stops after so many bytes of stores into a head. */
+extern size_t seal_bytes_left;
+extern size_t seal_nr_stores, seal_stores[];	/* sizes of the stores since cleared */
+extern jmp_buf seal_stopped;
+
 /* Tables have a name in each row. */
 #define run_table(suite, fn, table) \
 	do { \
@@ -65,6 +71,7 @@ void fdt_tests(void);
 void xattrs_tests(void);
 void image_tests(void);
 void seal_tests(void);
+void history_tests(void);
 void fuzz_tests(void);
 
 #endif
