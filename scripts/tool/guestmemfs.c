@@ -348,17 +348,44 @@ static int check_memory(const char *cmdline, u64 base, u64 size)
 	return problems;
 }
 
-/* Prints a line for each problem and returns how many there are. */
-static int check(const char *cmdline)
+/* The region that a refused image is of, if it was refused because of that. */
+static bool refused_region(const char *reason, u64 *base, u64 *size)
 {
-	char *here = sysfs("region"), *state = sysfs("state"), *reason = sysfs("quarantine");
+	static const char text[] = "of another region: ";
+	const char *p = reason ? strstr(reason, text) : NULL;
+	u64 b, s;
+
+	if (!p || sscanf(p + strlen(text), "0x%llx bytes at 0x%llx", &s, &b) != 2 ||
+	    b + s <= b)
+		return false;
+	*base = b;
+	*size = s;
+	return true;
+}
+
+/*
+ * Prints a line for each problem and returns how many there are. @here is set to the
+ * region that the files are in. A kernel that refuses the files can be left all the
+ * same (@leave): they are handed on as they are.
+ */
+static int check(const char *cmdline, bool leave, char **here)
+{
+	char *region = sysfs("region"), *state = sysfs("state"), *reason = sysfs("quarantine");
+	bool refused = state && !strcmp(state, "quarantined");
 	int problems;
 	u64 base, size;
 
-	if (!here || gmfs_parse_region(here, &base, &size))
+	if (!region || gmfs_parse_region(region, &base, &size))
 		die(SYSFS "/region cannot be read: is this module older than this tool?");
-	problems = check_module(cmdline, here, base, size) + check_memory(cmdline, base, size);
-	if (state && !strcmp(state, "quarantined"))
+	if (refused && refused_region(reason, &base, &size))
+		refused = false;
+	if (asprintf(here, "0x%llx@0x%llx", size, base) < 0)
+		die("out of memory");
+	problems = check_module(cmdline, *here, base, size) + check_memory(cmdline, base, size);
+	if (refused && leave)
+		warn("the files are quarantined (%s): only a kernel that they are for finds them",
+		     reason ? reason : "the log says why");
+	else if (refused)
 		problems += problem("the files are quarantined (%s): go back to the kernel or command line they are for, or drop them by mount -o discard",
 				    reason ? reason : "the log says why");
 	return problems;
@@ -428,12 +455,13 @@ static char *next_cmdline(const struct next *n)
 static int cmd_check(int argc, char **argv)
 {
 	struct next n;
+	char *here;
 
 	parse_next(argc, argv, false, &n);
 	need_module();
-	if (check(next_cmdline(&n)))
+	if (check(next_cmdline(&n), false, &here))
 		return 1;
-	printf("yes: the next kernel finds the region %s\n", sysfs("region"));
+	printf("yes: the next kernel finds the region %s\n", here);
 	return 0;
 }
 
@@ -493,7 +521,7 @@ static bool unload(void)
  */
 static int cmd_kexec(int argc, char **argv)
 {
-	char *load[8] = { "kexec", "-s", "-l" }, *cmdline;
+	char *load[8] = { "kexec", "-s", "-l" }, *cmdline, *here;
 	bool systemd = !access(sys_path("/run/systemd/system"), F_OK), was_active;
 	struct next n;
 	int i = 3, err;
@@ -501,7 +529,7 @@ static int cmd_kexec(int argc, char **argv)
 	parse_next(argc, argv, true, &n);
 	need_module();
 	cmdline = next_cmdline(&n);
-	if (check(cmdline))
+	if (check(cmdline, true, &here))
 		die("nothing was done: the next kernel would not find the files");
 	load[i++] = argv[optind];
 	if (n.initrd && asprintf(&load[i++], "--initrd=%s", n.initrd) < 0)

@@ -62,4 +62,28 @@ stage2() {
 	start
 	logs "published after loading" "took over [0-9]* inodes from $carrier"
 	compare "guestmemfs kexec"
+	# On to a kernel whose region is another one.
+	next_stage "" "" "$(sed 's/guestmemfs=1152M/guestmemfs=512M/' /proc/cmdline)"
+}
+
+stage3() {
+	local right
+	new_log >/dev/null
+	check "load" load
+	same "quarantined" quarantined "$(cat /sys/fs/guestmemfs/state)"
+	refused "check: this region again" "the files are in 1152M@4992M" $tool check
+	right=$(sed 's/guestmemfs=512M/guestmemfs=1152M/' /proc/cmdline)
+	says "check: the region of the image" "yes: .*0x48000000@0x138000000" \
+		$tool check --cmdline "$right"
+	echo 4 >/job/stage
+	sync
+	echo "=== kexec" >/dev/ttyS0
+	$tool kexec /job/vmlinuz --initrd /job/initrd --cmdline "$right"
+	report "not ok" "kexec"
+}
+
+stage4() {
+	new_log >/dev/null
+	start
+	compare "guestmemfs kexec out of quarantine"
 }
