@@ -2,9 +2,10 @@
 /**
  * DOC: read, write and copy
  *
- * That nobody but its mappings reaches a file's contents is a part of what this
- * filesystem is for, so read() and write() need the mount option "fileio". A
- * copy from one file here to another does not: the contents stay in the region.
+ * read() and splice() copy a file's contents to ordinary memory, which is in the
+ * kernel's direct map, so they and write() need the mount option "fileio". A copy
+ * from one file here to another does not: the contents stay in the region. The option
+ * keeps nothing from a process that may open the file: it can map it.
  *
  * The inode's lock keeps blocks where they are: only faults, and fallocate() while it
  * zeroes, work without it, and they only add blocks and zero them. It is held

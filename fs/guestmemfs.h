@@ -24,7 +24,7 @@
  * struct gmfs_region - the window of memory that files are made of
  * @base: physical address, PMD-aligned, constant while claimed
  * @size: bytes, a multiple of GMFS_BLOCK_SIZE, constant while claimed
- * @resource: keeps others, /dev/mem among them, out
+ * @resource: keeps other drivers out, and /dev/mem under CONFIG_STRICT_DEVMEM
  * @lock: protects @blocks, from mounting on
  * @blocks: which blocks are in use
  * @written: one bit a block that holds a file's data and not an earlier

@@ -4,7 +4,8 @@
  *
  * A window of physical memory that memmap= took from the kernel before it built
  * its direct map and its page descriptors. Claiming it checks that this is so,
- * keeps everybody else out by an exclusive resource, and settles the cache mode.
+ * keeps other drivers out by an exclusive resource (and /dev/mem, if the kernel has
+ * CONFIG_STRICT_DEVMEM), and settles the cache mode.
  *
  * x86 PAT maps a pfn that is not RAM uncached unless the memtype of its range is
  * known (arch/x86/mm/pat/memtype.c, lookup_memtype()). memremap() enters it as

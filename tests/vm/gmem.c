@@ -584,7 +584,7 @@ static int cmd_touch(char **a)
 	return 0;
 }
 
-/* The parent looks at a child's mapping by every way that must be shut. */
+/* The parent looks at a child's mapping by the ways that get_user_pages() serves. */
 static int spy(pid_t child, char *p)
 {
 	char buf[16], path[64];
@@ -602,7 +602,7 @@ static int spy(pid_t child, char *p)
 	return bad;
 }
 
-/* spy FILE: nobody but those who mapped it reads a mapping. */
+/* spy FILE: a mapping is not read by get_user_pages(). */
 static int cmd_spy(char **a)
 {
 	char *p = map(open_file(a[0]), 2 * MIB, 0, 2 * MIB), c;
