@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -300,6 +301,46 @@ static const char *op_pidfd_getfd(void)
 	return ended(child, *(volatile char *)q == *p ? "ok" : "other contents");
 }
 
+/* Whether @path has the 16 bytes at @what. */
+static int file_has(const char *path, const char *what)
+{
+	int fd = open(path, O_RDONLY);
+	struct stat st;
+	char *q;
+
+	if (fd < 0 || fstat(fd, &st))
+		return -1;
+	q = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	return q == MAP_FAILED ? -1 : !!memmem(q, st.st_size, what, 16);
+}
+
+/* "ok" if a core dump that is to have shared mappings of files has this one. */
+static const char *op_core_dump(void)
+{
+	struct rlimit no_limit = { RLIM_INFINITY, RLIM_INFINITY };
+	int i, all, has;
+	pid_t child;
+	char key[16];
+
+	/* Bytes that only the mapping has while the child lives. */
+	for (i = 0; i < 16; i++)
+		p[i] = 'a' + (i * 7 + getpid()) % 26;
+	all = open("/proc/self/coredump_filter", O_WRONLY);
+	if (all < 0 || write(all, "0x3b", 4) != 4)
+		return skip("no core dumps");
+	child = fork();
+	if (!child) {
+		if (chdir("/tmp") || setrlimit(RLIMIT_CORE, &no_limit))
+			_exit(1);
+		abort();
+	}
+	waitpid(child, NULL, 0);
+	memcpy(key, p, 16);
+	has = file_has("/tmp/core", key);
+	unlink("/tmp/core");
+	return has < 0 ? skip("no core file") : has ? "ok" : "absent";
+}
+
 /* --- advice and mappings ---------------------------------------------------- */
 
 static const char *op_guard_install(void)
@@ -468,6 +509,7 @@ static const struct {
 	{ "xdp-umem", op_xdp_umem }, { "process-vm-readv", op_vm_readv },
 	{ "process-vm-writev", op_vm_writev }, { "ptrace-peek", op_ptrace },
 	{ "proc-pid-mem", op_proc_mem }, { "pidfd-getfd", op_pidfd_getfd },
+	{ "core-dump", op_core_dump },
 	{ "guard-install", op_guard_install }, { "qemu-advice", op_qemu_advice },
 	{ "mremap-dontunmap", op_dontunmap }, { "mremap-grow", op_mremap_grow },
 	{ "move-pages", op_move_pages }, { "mlock", op_mlock },

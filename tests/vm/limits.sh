@@ -26,6 +26,8 @@ limit() {
 
 stage1() {
 	start
+	echo core >/proc/sys/kernel/core_pattern
+	echo 0 >/proc/sys/kernel/core_uses_pid
 	# get_user_pages() and its kin.
 	limit direct-read EFAULT
 	limit direct-write EFAULT
@@ -41,6 +43,7 @@ stage1() {
 	limit futex EFAULT
 	limit mutex SIGABRT
 	limit semaphore SIGABRT
+	limit core-dump absent
 	# Flags of a mapping of pfns.
 	limit userfaultfd EINVAL
 	limit populate-read EINVAL
