@@ -161,7 +161,8 @@ int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to);
 /* In handover.c */
 int gmfs_change_begin(void);
 int gmfs_change_try_begin(void);
-int gmfs_change_begin_wait(bool interruptible);
+int gmfs_change_wait(bool interruptible);
+int gmfs_change_begin_wait(void);
 void gmfs_change_end(void);
 int gmfs_charge(u32 bytes);
 void gmfs_uncharge(u32 bytes);

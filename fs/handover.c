@@ -106,29 +106,52 @@ int gmfs_change_try_begin(void)
 }
 
 /**
- * gmfs_change_begin_wait - as gmfs_change_begin(), but wait until thaw
+ * gmfs_change_wait - wait until gmfs_change_try_begin() can succeed
  * @interruptible: any signal ends the wait, and not only one that kills
  *
- * For a page fault, which cannot tell its user to come back later.
- *
- * Context: sleeps until thaw, so the caller holds no lock of mm if it can avoid that.
- * Return: 0; -ENOMEM; -EINTR or -ERESTARTSYS if a signal came first.
+ * Context: sleeps until thaw, so the caller holds no lock of mm.
+ * Return: 0, though it may be frozen again by then; -EINTR or -ERESTARTSYS if a signal
+ * came first.
  */
-int gmfs_change_begin_wait(bool interruptible)
+int gmfs_change_wait(bool interruptible)
+{
+	bool frozen;
+	int err;
+
+	do {
+		err = interruptible ?
+			wait_event_interruptible(gmfs.thawed, !READ_ONCE(gmfs.frozen)) :
+			wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
+		if (!err)
+			err = interruptible ? down_read_interruptible(&gmfs.change) :
+					      down_read_killable(&gmfs.change);
+		if (err)
+			return err;
+		frozen = gmfs.frozen;
+		up_read(&gmfs.change);
+	} while (frozen);
+	return 0;
+}
+
+/**
+ * gmfs_change_begin_wait - as gmfs_change_begin(), but wait until thaw
+ *
+ * For a page fault that cannot be begun anew, and so keeps a lock of mm meanwhile.
+ *
+ * Return: 0; -ENOMEM; -EINTR or -ERESTARTSYS if a signal that kills came first.
+ */
+int gmfs_change_begin_wait(void)
 {
 	int err;
 
 	for (;;) {
-		err = interruptible ? down_read_interruptible(&gmfs.change) :
-				      down_read_killable(&gmfs.change);
+		err = down_read_killable(&gmfs.change);
 		if (err)
 			return err;
 		if (!gmfs.frozen)
 			return maybe_open_head();
 		up_read(&gmfs.change);
-		err = interruptible ?
-			wait_event_interruptible(gmfs.thawed, !READ_ONCE(gmfs.frozen)) :
-			wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
+		err = wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
 		if (err)
 			return err;
 	}

@@ -144,21 +144,6 @@ static int make_ready(struct inode *inode, pgoff_t pgoff)
 /* How long a fault sleeps before it asks for memory again. */
 #define GMFS_RETRY_MS	20
 
-/* Memory may come; until then a retry that comes at once would only use up the CPU. */
-static void wait_for_memory(void)
-{
-	schedule_timeout_killable(msecs_to_jiffies(GMFS_RETRY_MS));
-}
-
-/* If this fails the new fault finds out. */
-static void wait_for_thaw(struct inode *inode, pgoff_t pgoff, bool interruptible)
-{
-	if (gmfs_change_begin_wait(interruptible))
-		return;
-	make_ready(inode, pgoff);
-	gmfs_change_end();
-}
-
 /*
  * Drop the lock of mm that the fault came with, wait for thaw or for memory, and let mm
  * begin the fault anew. Any thread may need that lock meanwhile, and @vmf's VMA may go.
@@ -169,17 +154,17 @@ static vm_fault_t gmfs_fault_wait(struct vm_fault *vmf, int err)
 {
 	const unsigned int from_user = FAULT_FLAG_USER | FAULT_FLAG_INTERRUPTIBLE;
 	bool interruptible = (vmf->flags & from_user) == from_user;
-	pgoff_t pgoff = vmf->pgoff;
 	struct file *file;
 
 	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
 		return VM_FAULT_RETRY;
+	/* The mount and this module must not go meanwhile. */
 	file = get_file(vmf->vma->vm_file);
 	release_fault_lock(vmf);
 	if (err == -ENOMEM)
-		wait_for_memory();
+		schedule_timeout_killable(msecs_to_jiffies(GMFS_RETRY_MS));
 	else
-		wait_for_thaw(file_inode(file), pgoff, interruptible);
+		gmfs_change_wait(interruptible);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -195,7 +180,7 @@ static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 	if (sb_rdonly(inode->i_sb) && !(vmf->vma->vm_flags & VM_MAYWRITE))
 		return VM_FAULT_SIGBUS;
 	/* Without a retry only a signal that kills ends the wait: nobody sees the SIGBUS. */
-	err = may_retry ? gmfs_change_try_begin() : gmfs_change_begin_wait(false);
+	err = may_retry ? gmfs_change_try_begin() : gmfs_change_begin_wait();
 	if (err == -EAGAIN)
 		return gmfs_fault_wait(vmf, err);
 	if (err)
@@ -356,11 +341,12 @@ static void unmap_own_puds(struct vm_area_struct *new)
 	pgoff_t first = new->vm_pgoff, last = first + vma_pages(new);
 	unsigned long addr, end;
 	struct vm_area_struct *vma;
+	struct vma_iterator vmi;
 	pgoff_t from, to;
-	VMA_ITERATOR(vmi, new->vm_mm, 0);
 
 	if (!READ_ONCE(gmfs_i(inode)->had_pud))
 		return;
+	vma_iter_init(&vmi, new->vm_mm, 0);
 	/* For writing: none comes back while zap_pud_range() looks at it twice. */
 	filemap_invalidate_lock(inode->i_mapping);
 	for_each_vma(vmi, vma) {

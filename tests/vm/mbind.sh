@@ -3,7 +3,7 @@
 # Kernels where mbind(MPOL_MF_STRICT) on a huge entry oopses: who gets such entries.
 # lab: memory=4G
 
-faults() { /job/tests/mbind $mnt/a "$@"; }
+faults() { /job/tests/mbind $mnt/a "$@" 2>&1; }
 
 stage1() {
 	new_log >/dev/null
@@ -12,6 +12,7 @@ stage1() {
 		"security: .*mbind.*6\.12\.118.*huge_needs_admin=0"
 	check "mount" mount_g
 	truncate -s 16M $mnt/a
+	chmod 755 $mnt
 	chmod 666 $mnt/a
 	same "root gets huge entries" 8 "$(faults)"
 	same "others get none" 4096 "$(faults 1000)"
