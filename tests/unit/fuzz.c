@@ -333,7 +333,7 @@ static void slow(const void *arg)
 	}
 	start = now_ms();
 	unit_spent = 0;
-	unit_budget = 10UL * (size + more);
+	unit_budget = 15UL * (size + more);
 	expect_eq(gmfs_image_check(&img, image, size + more, &tree_region), s->err);
 	unit_info("%s: %zu bytes checked in %lu steps, %.0f ms", s->name, size + more,
 		  unit_spent, now_ms() - start);

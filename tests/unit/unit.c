@@ -69,6 +69,17 @@ void *unit_memchr(const void *s, int c, size_t n)
 	return i < n ? (void *)(p + i) : NULL;
 }
 
+__attribute__((no_sanitize("undefined")))
+int unit_strcmp(const char *a, const char *b)
+{
+	size_t i;
+
+	for (i = 0; a[i] == b[i] && a[i]; i++)
+		;
+	unit_spend(i + 1);
+	return (u8)a[i] - (u8)b[i];
+}
+
 size_t unit_strnlen(const char *s, size_t n)
 {
 	size_t len;

@@ -12,8 +12,9 @@
 extern u64 unit_seed;
 
 /*
- * Bytes that the pure files read by memchr(), strlen() and strnlen() or moved by
- * memmove(), and their calls of cond_resched(), since the test began. A test that spends more than its budget fails; 0: no budget.
+ * Bytes that the pure files read by memchr(), strcmp(), strlen() and strnlen() or moved
+ * by memmove(), and their calls of cond_resched(), since the test began. A test that
+ * spends more than its budget fails; 0: no budget.
  */
 extern unsigned long unit_spent, unit_budget;
 
