@@ -437,6 +437,39 @@ static int dump_kho(void)
 	die("Kexec Handover has no image: nothing is published, or the kernel has no CONFIG_KEXEC_HANDOVER_DEBUGFS");
 }
 
+static bool same(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/*
+ * One read() is of one image, and a large one takes many. Returns NULL and errno;
+ * EAGAIN if there was another image before the last byte each time.
+ */
+static void *read_image(size_t *size)
+{
+	char *generation, *bytes;
+	bool whole;
+	int i;
+	u8 *p;
+
+	for (i = 0; i < 5; i++) {
+		generation = sysfs("generation");
+		bytes = sysfs("image_size");
+		p = read_file(sys_path(SYSFS "/image"), size);
+		if (!p)
+			return NULL;
+		whole = same(generation, sysfs("generation")) &&
+			same(bytes, sysfs("image_size")) &&
+			(!bytes || strtoull(bytes, NULL, 0) == *size);
+		if (whole)
+			return p;
+		free(p);
+	}
+	errno = EAGAIN;
+	return NULL;
+}
+
 static int dump_sysfs(void)
 {
 	struct gmfs_image_region want = { .block_size = BLOCK_SIZE };
@@ -446,9 +479,11 @@ static int dump_sysfs(void)
 
 	if (access(sys_path(SYSFS), F_OK))
 		die("the module is not loaded: modprobe guestmemfs, or look at the memory by --region SIZE@ADDR");
-	p = read_file(sys_path(SYSFS "/image"), &size);
+	p = read_image(&size);
 	if (!p && errno == ENODATA)
 		die("there is no image: it is there while active is 1, or while nothing is mounted");
+	if (!p && errno == EAGAIN)
+		die("the image changed each time while it was read: try again when the files stay frozen or unmounted");
 	if (!p)
 		die("cannot read " SYSFS "/image: %s", strerror(errno));
 	region = sysfs("region");
