@@ -124,6 +124,12 @@ u64 memory_limit(const char *cmdline)
 	return limit;
 }
 
+/* The kernel's sums wrap around, and what wraps around keeps nothing off. */
+static bool wraps(u64 addr, u64 size)
+{
+	return addr + size < addr;
+}
+
 /* Several entries can do it together; each round takes one that adds to it. */
 static bool reserved_from(const struct memmaps *first, u64 base, u64 size)
 {
@@ -132,7 +138,8 @@ static bool reserved_from(const struct memmaps *first, u64 base, u64 size)
 	u64 at = base;
 
 	while (at - base < size && next_memmap(&it, &m)) {
-		if (m.sep == '$' && m.addr <= at && at - m.addr < m.size) {
+		if (m.sep == '$' && !wraps(m.addr, m.size) &&
+		    m.addr <= at && at - m.addr < m.size) {
 			at = m.addr + m.size;
 			it = *first;
 		}
@@ -182,7 +189,7 @@ char other_use(const char *cmdline, u64 base, u64 size)
 			use = 0;
 		if (!m.sep || !strchr("#!%", m.sep) || (m.sep == '%' && m.to == 2))
 			continue;
-		if (m.addr < base + size && base < m.addr + m.size)
+		if (m.addr < base + size && (base < m.addr + m.size || wraps(m.addr, m.size)))
 			use = m.sep;
 	}
 	return use;
@@ -287,12 +294,14 @@ void read_kaslr(const char *cmdline, struct kaslr *k)
  */
 bool kaslr_avoids(const struct kaslr *k, u64 base, u64 size)
 {
-	u64 at = base;
+	u64 at = base, addr, len;
 	int i;
 
 	for (i = 0; i < k->nr && at - base < size && at < k->limit; i++) {
-		if (k->avoid[i].addr <= at && at - k->avoid[i].addr < k->avoid[i].size) {
-			at = k->avoid[i].addr + k->avoid[i].size;
+		addr = k->avoid[i].addr;
+		len = k->avoid[i].size;
+		if (!wraps(addr, len) && addr <= at && at - addr < len) {
+			at = addr + len;
 			i = -1;
 		}
 	}

@@ -224,6 +224,7 @@ static const struct kaslr_line {
 	{ "kaslr: mem=nopentium does not", "mem=nopentium memmap=1G$5G", 0xfd },
 	{ "kaslr: hugepages= does not", "hugepagesz=1G hugepages=4 memmap=1G$5G", 0xfd },
 	{ "kaslr: xmemmap= is another", "xmemmap=1G$4G memmapx=1G$5G", 0xff },
+	{ "kaslr: what wraps around keeps nothing off", "memmap=0x3fffffffffffffK$4G", 0xff },
 	{ "kaslr: nothing beyond 2,047 bytes",
 	  "memmap=1G$4G " X255 X255 X255 X255 X255 X255 X255 X255 " memmap=1G$5G", 0xfe },
 };
@@ -257,6 +258,8 @@ static const struct use {
 	{ "memory: but for the last byte", "memmap=0x7fffffff$4G", false, 0, ~0ULL },
 	{ "memory: but for the first byte", "memmap=2G$0x100000001", false, 0, ~0ULL },
 	{ "memory: behind --", "-- memmap=2G$4G mem=1G", false, 0, ~0ULL },
+	{ "memory: wraps around", "memmap=0x3fffffffffffffK$4G", false, 0, ~0ULL },
+	{ "memory: pmem wraps around", "memmap=2G$4G memmap=0x3fffffffffffffK!4G", true, '!', ~0ULL },
 	{ "memory: exactmap first", "memmap=exactmap,8G@0,2G$4G", true, 0, ~0ULL },
 	{ "memory: exactmap drops it", "memmap=2G$4G memmap=exactmap memmap=8G@0", false, 0, ~0ULL },
 	{ "memory: RAM and reserved is reserved", "memmap=2G$4G memmap=8G@0", true, 0, ~0ULL },
