@@ -42,6 +42,7 @@
 #define LOADER_KEXEC	0xd0	/* Documentation/arch/x86/boot.rst, type_of_loader */
 
 static DEFINE_MUTEX(open_lock);
+static struct gmfs_copy refused;	/* the record that KHO's image came with, if any */
 static bool forgotten;	/* the machine goes down: nothing is sealed any more */
 
 /* What is sealed holds no longer. Waits for whoever else is about to say so. */
@@ -617,6 +618,22 @@ static void set_image(void *image, size_t size, u32 inodes)
 	gmfs.image_inodes = inodes;
 }
 
+/* The image as KHO gets it. One that was refused keeps its record: it may be damaged. */
+static int publish_copy(void)
+{
+	struct gmfs_copy copy = refused;
+
+	if (!gmfs.refused)
+		copy = (struct gmfs_copy){
+			.recorded = true,
+			.generation = gmfs_slots_generation() + !gmfs.clean,
+			.crc = gmfs_crc32c(gmfs.image, gmfs.image_size),
+		};
+	copy.image = gmfs.image;
+	copy.size = gmfs.image_size;
+	return gmfs_kho_publish(&copy);
+}
+
 /* A mounted tree needs no image but while it is published. */
 static void forget_image(void)
 {
@@ -636,6 +653,7 @@ static int set_empty_image(void)
 		return -ENOMEM;
 	kfree(gmfs.refused);
 	gmfs.refused = NULL;
+	refused = (struct gmfs_copy){ 0 };
 	set_image(image, size, 1);
 	pin(false);
 	return 0;
@@ -651,6 +669,8 @@ static int seal(const void *image, size_t size)
 		return 0;
 	if (!gmfs.clean)
 		err = gmfs_slots_publish(image, size);
+	else if (gmfs_slots_date())
+		pr_warn("out of memory: the sealed image keeps its earlier date\n");
 	gmfs.clean = !err;
 	pin(err);
 	return err;
@@ -748,7 +768,7 @@ static int publish(gfp_t gfp)
 	if (!gmfs.refused)
 		err = seal(gmfs.image, gmfs.image_size);
 	if (gmfs_kho_is_on() && (!err || last)) {
-		kho_err = gmfs_kho_publish(gmfs.image, gmfs.image_size);
+		kho_err = publish_copy();
 		if (err || (gmfs.refused && !gmfs.clean))
 			err = kho_err;	/* the head does not have it */
 		else if (kho_err)
@@ -866,7 +886,8 @@ static void take_blocks(const struct gmfs_image *img)
 		}
 }
 
-static void take_image(void *image, size_t size, const char *from)
+/* @other: it is refused for that reason, if its check finds no better one. */
+static void take_image(void *image, size_t size, const char *from, const char *other)
 {
 	struct gmfs_image_region region = image_region();
 	struct gmfs_image img;
@@ -874,57 +895,93 @@ static void take_image(void *image, size_t size, const char *from)
 
 	err = gmfs_image_check(&img, image, size, &region);
 	/* For want of memory it is checked when it is mounted. */
-	if (err && err != -ENOMEM)
-		refuse_image(img.why);
+	if (other || (err && err != -ENOMEM))
+		refuse_image(err && err != -ENOMEM ? img.why : other);
 	set_image(image, size, img.nr_inodes);
 	pin(!gmfs.clean);
-	if (err)
+	if (err || other)
 		return;
 	take_blocks(&img);
 	pr_info("took over %u inodes from %s\n", img.nr_inodes, from);
-	/* What KHO has not is not to be believed any more. */
-	if (seal(image, size))
+	/* No crash from here on may bring back what the head has had before. */
+	if (!gmfs.clean)
 		gmfs_slots_open();
+	seal(image, size);
+}
+
+/**
+ * struct left - what the last kernel left in the head
+ * @err: 0 or -errno, as from gmfs_slots_retrieve()
+ * @image: for kvfree(), or NULL
+ * @size: bytes at @image
+ * @why: why the head is refused
+ */
+struct left {
+	int err;
+	void *image;
+	size_t size;
+	char why[160];
+};
+
+static void take_copy(struct left *head, struct gmfs_copy *copy)
+{
+	const char *why = NULL;
+	int choice;
+
+	/* That KHO has brought an image shows that memory has lasted. */
+	choice = gmfs_copy_choose(copy, head->image ? 0 : head->err, head->image, head->size,
+				  gmfs_slots_generation(), &why);
+	gmfs.clean = !choice;
+	if (!choice) {
+		if (copy->size != head->size || memcmp(copy->image, head->image, head->size))
+			pr_warn("KHO's copy of the image is damaged: taking the region's\n");
+		kvfree(copy->image);
+		take_image(head->image, head->size, "KHO", NULL);
+		return;
+	}
+	refused = *copy;
+	kvfree(head->image);
+	take_image(copy->image, copy->size, "KHO", why);
+}
+
+static int take_head(struct left *head, bool kho_is_bad)
+{
+	gmfs.clean = !head->err;
+	if (!head->err) {
+		take_image(head->image, head->size, "the region", NULL);
+		return 0;
+	}
+	kvfree(head->image);
+	if (head->err == -ENOENT && !kho_is_bad) {
+		gmfs.clean = true;
+		return set_empty_image();
+	}
+	refuse_image(kho_is_bad ? "KHO's record of it makes no sense" : head->why);
+	/* So that no later kernel believes it, or knows that there were files. */
+	if (head->err == -ETIME || head->err == -ENOENT)
+		gmfs_slots_open();
+	set_image(NULL, 0, 0);
+	return 0;
 }
 
 /* Begin with what the last kernel left, or with an empty tree. */
 static int take_over(void)
 {
-	size_t size, sealed_size;
-	int err, sealed_err;
-	void *image, *sealed;
-	char why[120];
+	struct left head = { 0 };
+	struct gmfs_copy copy;
+	int err;
 
-	sealed_err = gmfs_slots_retrieve(&sealed, &sealed_size, why);
-	err = sealed_err == -ENOMEM ? -ENOMEM : gmfs_kho_retrieve(&image, &size);
-	gmfs.clean = !sealed_err;
+	head.err = gmfs_slots_retrieve(&head.image, &head.size, head.why);
+	err = head.err == -ENOMEM ? -ENOMEM : gmfs_kho_retrieve(&copy);
 	if (!err) {
-		gmfs.clean = !sealed_err && size == sealed_size &&
-			     !memcmp(image, sealed, size);
-		if (!sealed_err)
-			kvfree(sealed);
-		take_image(image, size, "KHO");
-	} else if (err == -ENOENT || err == -EIO) {
-		if (!sealed_err) {
-			take_image(sealed, sealed_size, "the region");
-		} else if (err == -EIO || sealed_err != -ENOENT) {
-			refuse_image(err == -EIO ? "KHO's record of it makes no sense" : why);
-			/* So that the next kernel knows that there were files. */
-			if (sealed_err == -ENOENT)
-				gmfs_slots_open();
-			set_image(NULL, 0, 0);
-		} else {
-			gmfs.clean = true;
-			return set_empty_image();
-		}
-	} else {
-		if (!sealed_err)
-			kvfree(sealed);
-		pr_err("cannot take over what the last kernel left: %pe\n",
-		       ERR_PTR(err));
-		return err;
+		take_copy(&head, &copy);
+		return 0;
 	}
-	return 0;
+	if (err == -ENOENT || err == -EIO)
+		return take_head(&head, err == -EIO);
+	kvfree(head.image);
+	pr_err("cannot take over what the last kernel left: %pe\n", ERR_PTR(err));
+	return err;
 }
 
 /* Where a region may have begun before: all the places are in the region's memory. */

@@ -35,12 +35,14 @@
  * @size: bytes at @subtree
  * @large: the image, if it did not fit into @subtree
  * @preserved: KHO's handle for @large
+ * @record: the subtree with the image's checksum and generation, a page, or NULL
  */
 static struct published {
 	void *subtree;
 	size_t size;
 	void *large;
 	struct kho_vmalloc preserved;
+	void *record;
 } out;
 
 static unsigned long nr_pages(size_t size)
@@ -54,30 +56,40 @@ static void free_subtree(void *subtree, size_t size)
 	free_pages_exact(subtree, size);
 }
 
-static int add_subtree(const void *data, size_t size)
+/* Preserved memory with a copy of @data as the subtree @name, or an ERR_PTR(). */
+static void *add_subtree(const char *name, const void *data, size_t size)
 {
 	void *subtree;
 	int err;
 
 	subtree = alloc_pages_exact(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);
 	if (!subtree)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	memcpy(subtree, data, size);
 	err = kho_preserve_pages(virt_to_page(subtree), nr_pages(size));
 	if (err)
 		goto err_free;
-	err = kho_add_subtree(GMFS_KHO_SUBTREE, subtree, size);
+	err = kho_add_subtree(name, subtree, size);
 	if (err)
 		goto err_unpreserve;
-	out.subtree = subtree;
-	out.size = size;
-	return 0;
+	return subtree;
 
 err_unpreserve:
 	kho_unpreserve_pages(virt_to_page(subtree), nr_pages(size));
 err_free:
 	free_pages_exact(subtree, size);
-	return err;
+	return ERR_PTR(err);
+}
+
+static int add_image(const void *data, size_t size)
+{
+	void *subtree = add_subtree(GMFS_KHO_SUBTREE, data, size);
+
+	if (IS_ERR(subtree))
+		return PTR_ERR(subtree);
+	out.subtree = subtree;
+	out.size = size;
+	return 0;
 }
 
 /* A tree that says where the image is. */
@@ -113,7 +125,7 @@ static int publish_large(const void *image, size_t size)
 	err = kho_preserve_vmalloc(out.large, &out.preserved);
 	if (err)
 		goto err_free;
-	err = add_subtree(head, write_head(head, sizeof(head), size));
+	err = add_image(head, write_head(head, sizeof(head), size));
 	if (err)
 		goto err_unpreserve;
 	return 0;
@@ -124,6 +136,47 @@ err_free:
 	vfree(out.large);
 	out.large = NULL;
 	return err;
+}
+
+static size_t write_record(void *buf, size_t max, const struct gmfs_copy *copy)
+{
+	struct gmfs_fdt_writer w;
+	size_t prop;
+
+	gmfs_fdt_start(&w, buf, max);
+	gmfs_fdt_begin_node(&w, "");
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_COMPATIBLE);
+	gmfs_fdt_append(&w, GMFS_COMPATIBLE, sizeof(GMFS_COMPATIBLE));
+	gmfs_fdt_close_prop(&w, prop);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_IMAGE_CRC);
+	gmfs_fdt_append_u32(&w, copy->crc);
+	gmfs_fdt_close_prop(&w, prop);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_GENERATION);
+	gmfs_fdt_append_u64(&w, copy->generation);
+	gmfs_fdt_close_prop(&w, prop);
+	gmfs_fdt_end_node(&w);
+	return gmfs_fdt_finish(&w);
+}
+
+static int publish_record(const struct gmfs_copy *copy)
+{
+	u8 record[512];
+	void *subtree = add_subtree(GMFS_KHO_RECORD, record,
+				    write_record(record, sizeof(record), copy));
+
+	if (IS_ERR(subtree))
+		return PTR_ERR(subtree);
+	out.record = subtree;
+	return 0;
+}
+
+static void withdraw_record(void)
+{
+	if (!out.record)
+		return;
+	kho_remove_subtree(out.record);
+	free_subtree(out.record, PAGE_SIZE);
+	out.record = NULL;
 }
 
 /**
@@ -138,25 +191,31 @@ bool gmfs_kho_is_on(void)
 
 /**
  * gmfs_kho_publish - leave an image for the next kernel
- * @image: the image, copied
- * @size: bytes
+ * @copy: the image, copied, and perhaps its record
  *
  * Context: may sleep.
  * Return: 0; -EOPNOTSUPP if KHO is off; -EFBIG beyond 1 GiB; -EEXIST if the
  * subtree's name is taken; -ENOMEM.
  */
-int gmfs_kho_publish(const void *image, size_t size)
+int gmfs_kho_publish(const struct gmfs_copy *copy)
 {
-	int err = -ENOMEM;
+	int err;
 
 	if (!kho_is_enabled())
 		return -EOPNOTSUPP;
-	if (size > GMFS_MAX_IMAGE)
+	if (copy->size > GMFS_MAX_IMAGE)
 		return -EFBIG;
-	if (size <= MAX_CONTIGUOUS)
-		err = add_subtree(image, size);
+	/* Before the image: one with a record is never taken without it. */
+	err = copy->recorded ? publish_record(copy) : 0;
+	if (err)
+		return err;
+	err = -ENOMEM;
+	if (copy->size <= MAX_CONTIGUOUS)
+		err = add_image(copy->image, copy->size);
 	if (err == -ENOMEM)
-		err = publish_large(image, size);
+		err = publish_large(copy->image, copy->size);
+	if (err)
+		withdraw_record();
 	return err;
 }
 
@@ -171,6 +230,7 @@ void gmfs_kho_withdraw(void)
 		return;
 	kho_remove_subtree(out.subtree);
 	free_subtree(out.subtree, out.size);
+	withdraw_record();
 	if (out.large) {
 		kho_unpreserve_vmalloc(&out.preserved);
 		vfree(out.large);
@@ -221,10 +281,38 @@ static void mark_taken(void *subtree, phys_addr_t phys, size_t size)
 		__free_page(page + i);
 }
 
+/* -ENOENT if there is none, as from a module of 0.1; -EIO if it makes no sense. */
+static int read_record(struct gmfs_copy *copy, phys_addr_t *phys, size_t *size)
+{
+	int err = kho_retrieve_subtree(GMFS_KHO_RECORD, phys, size), found = 0;
+	struct gmfs_fdt_reader r;
+	struct gmfs_fdt_token t;
+	u32 pos = 0;
+
+	if (err)
+		return err == -ENOENT ? err : -EIO;
+	if (*size < 4 || *size > PAGE_SIZE ||
+	    gmfs_fdt_open(&r, phys_to_virt(*phys), *size) || gmfs_fdt_next(&r, &pos, &t) ||
+	    t.kind != GMFS_FDT_BEGIN_NODE)
+		return -EIO;
+	while (!gmfs_fdt_next(&r, &pos, &t) && t.kind == GMFS_FDT_PROP) {
+		if (!strcmp(t.name, GMFS_PROP_IMAGE_CRC) && t.len == 4) {
+			copy->crc = get_unaligned_be32(t.data);
+			found |= 1;
+		}
+		if (!strcmp(t.name, GMFS_PROP_GENERATION) && t.len == 8) {
+			copy->generation = get_unaligned_be64(t.data);
+			found |= 2;
+		}
+	}
+	copy->recorded = found == 3;
+	return copy->recorded ? 0 : -EIO;
+}
+
 /**
  * gmfs_kho_retrieve - take the image that the last kernel left
- * @image: the image, to be freed with kvfree(); set on success
- * @size: bytes; set on success
+ * @copy: the image, to be freed with kvfree(), and its record if it has one; set on
+ *	success
  *
  * It can be taken once. Nothing of it has been checked.
  *
@@ -232,14 +320,15 @@ static void mark_taken(void *subtree, phys_addr_t phys, size_t size)
  * Return: 0; -ENOENT if there is none; -EIO if KHO's own record of it makes no
  * sense; -ENOMEM, and it can be tried again.
  */
-int gmfs_kho_retrieve(void **image, size_t *size)
+int gmfs_kho_retrieve(struct gmfs_copy *copy)
 {
+	struct gmfs_copy got = { 0 };
 	struct kho_vmalloc preserved;
-	phys_addr_t phys;
-	size_t subtree_size;
+	phys_addr_t phys, record;
+	size_t subtree_size, record_size;
 	u64 large_size;
-	void *subtree, *copy;
-	int err;
+	void *subtree;
+	int err, record_err;
 
 	err = kho_retrieve_subtree(GMFS_KHO_SUBTREE, &phys, &subtree_size);
 	if (err)
@@ -251,20 +340,26 @@ int gmfs_kho_retrieve(void **image, size_t *size)
 		return -ENOENT;
 	if (read_head(subtree, subtree_size, &preserved, &large_size)) {
 		/* Takes the pages even if it fails: there is no second try. */
-		copy = kho_restore_vmalloc(&preserved);
+		got.image = kho_restore_vmalloc(&preserved);
 		err = -EIO;
 	} else {
 		large_size = subtree_size;
-		copy = kvmemdup(subtree, subtree_size, GFP_KERNEL);
+		got.image = kvmemdup(subtree, subtree_size, GFP_KERNEL);
 		err = -ENOMEM;
 	}
-	if (copy || err == -EIO)
-		mark_taken(subtree, phys, subtree_size);
-	if (!copy)
+	if (!got.image && err == -ENOMEM)
 		return err;
-	*image = copy;
-	*size = large_size;
-	return 0;
+	record_err = read_record(&got, &record, &record_size);
+	if (!record_err)
+		mark_taken(phys_to_virt(record), record, record_size);
+	mark_taken(subtree, phys, subtree_size);
+	if (got.image && record_err != -EIO) {
+		got.size = large_size;
+		*copy = got;
+		return 0;
+	}
+	kvfree(got.image);
+	return -EIO;
 }
 
 #endif /* GMFS_HAVE_KHO */

@@ -14,8 +14,11 @@
 #include <guestmemfs/abi.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/smp.h>
 #include <linux/string.h>
+#include <linux/timekeeping.h>
 #include <linux/timex.h>
+#include <asm/tsc.h>
 
 #include "kho.h"
 
@@ -56,13 +59,24 @@ u32 gmfs_crc32c(const void *data, size_t len)
 	return ~gmfs_crc32c_update(~0, data, len);
 }
 
+static void read_clocks(void *stamp)
+{
+	struct gmfs_stamp *s = stamp;
+
+	s->tsc = get_cycles();
+	s->wall = ktime_get_real_ns();
+}
+
 static int map_head(struct gmfs_head *head)
 {
 	head->region = here.region;
 	head->map = memremap(here.region.base,
 			     gmfs_slot_size(&here.region) * GMFS_NR_SLOTS,
 			     MEMREMAP_WB);
-	here.stamp.tsc = get_cycles();
+	/* The counters of other CPUs may differ; kexec jumps from CPU 0 to the next CPU 0. */
+	if (smp_call_function_single(0, read_clocks, &here.stamp, 1))
+		read_clocks(&here.stamp);
+	here.stamp.tsc_khz = tsc_khz;
 	return head->map ? 0 : -ENOMEM;
 }
 
@@ -159,23 +173,41 @@ int gmfs_slots_wipe(void)
 	return 0;
 }
 
-static bool is_believed(const struct gmfs_found *found)
+/**
+ * gmfs_slots_date - note that the sealed image is good at this time
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int gmfs_slots_date(void)
 {
-	return gmfs_head_is_believed(found, &here.stamp, here.kexec);
+	struct gmfs_head head;
+	int err = map_head(&head);
+
+	if (err)
+		return err;
+	gmfs_head_date(&head, &here.stamp);
+	memunmap(head.map);
+	return 0;
 }
 
-/* Whether another region's head is at @at; one from before a reset is wiped. */
+static enum gmfs_belief belief(struct gmfs_found *found)
+{
+	return gmfs_head_belief(found, &here.stamp, here.kexec);
+}
+
+/* Whether another region's head is at @at; one from before firmware began is wiped. */
 static int look_at(u64 at, struct gmfs_found *found)
 {
-	void *map = memremap(at, sizeof(struct gmfs_seal), MEMREMAP_WB);
+	void *map = memremap(at, GMFS_SLOT_IMAGE, MEMREMAP_WB);
 
 	if (!map)
 		return -ENOMEM;
 	if (gmfs_seal_is_at(map, at, found)) {
-		if (is_believed(found))
-			here.moved = at;
-		else
+		if (belief(found) == GMFS_FIRMWARE)
 			memset(map, 0, sizeof(struct gmfs_seal));
+		else
+			here.moved = at;
 	}
 	memunmap(map);
 	return 0;
@@ -201,17 +233,43 @@ static int find_moved(struct gmfs_found *found)
 	return -ENXIO;
 }
 
+/* What gmfs_head_find() says, and whether memory has lasted since. */
+static int find(const struct gmfs_head *head, struct gmfs_found *found)
+{
+	int err = gmfs_head_find(head, found);
+
+	here.generation = found->generation;
+	if (err == -ENOENT)
+		return find_moved(found);
+	switch (belief(found)) {
+	case GMFS_BELIEVED:
+		break;
+	case GMFS_FIRMWARE:
+		pr_info("what is in the region is from before the machine was reset: forgotten\n");
+		gmfs_head_wipe(head);
+		here.generation = 0;
+		return find_moved(found);
+	case GMFS_TSC_BACK:
+		return -ETIME;
+	case GMFS_CLOCKS_DIFFER:
+		return -ESTALE;
+	}
+	return err;
+}
+
 /**
  * gmfs_slots_retrieve - get the image that is in the head
- * @image: a copy, to be freed with kvfree(); set on success
- * @size: bytes; set on success
- * @why: of 120 bytes: what is wrong; set on failure but -ENOENT and -ENOMEM
+ * @image: a copy, to be freed with kvfree(); set on success, -ETIME and -ESTALE
+ * @size: bytes; set with @image
+ * @why: of 160 bytes: what is wrong; set on failure but -ENOENT and -ENOMEM
  *
- * It stays in the head. What is there from before the machine was reset is
- * wiped, so that no later kernel believes it.
+ * It stays in the head. If firmware began this kernel, what is there from an earlier
+ * boot is wiped, so that no later kernel believes it.
  *
  * Context: may sleep.
- * Return: 0; -ENOENT if there is none; -ENOMEM; as gmfs_head_find().
+ * Return: 0; -ENOENT if there is none; -ENOMEM; -ETIME if the time-stamp counter went
+ * back since then; -ESTALE if the clocks do not agree about the time since then; as
+ * gmfs_head_find().
  */
 int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 {
@@ -222,18 +280,9 @@ int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 	err = map_head(&head);
 	if (err)
 		return err;
-	err = gmfs_head_find(&head, &found);
-	here.generation = found.generation;
-	if (err != -ENOENT && !is_believed(&found)) {
-		pr_info("what is in the region is from before the machine was reset: forgotten\n");
-		gmfs_head_wipe(&head);
-		here.generation = 0;
-		err = -ENOENT;
-	}
-	if (err == -ENOENT)
-		err = find_moved(&found);
+	err = find(&head, &found);
 	strscpy(why, found.why, sizeof(found.why));
-	if (!err) {
+	if (!err || err == -ETIME || err == -ESTALE) {
 		*image = kvmemdup(found.image, found.size, GFP_KERNEL);
 		*size = found.size;
 		if (!*image)

@@ -31,6 +31,7 @@ void gmfs_slots_expect(const u64 *places, unsigned int nr);
 int gmfs_slots_publish(const void *image, size_t size);
 int gmfs_slots_open(void);
 int gmfs_slots_wipe(void);
+int gmfs_slots_date(void);
 int gmfs_slots_retrieve(void **image, size_t *size, char *why);
 u64 gmfs_slots_generation(void);
 
@@ -38,16 +39,16 @@ u64 gmfs_slots_generation(void);
 
 #if GMFS_HAVE_KHO
 bool gmfs_kho_is_on(void);
-int gmfs_kho_publish(const void *image, size_t size);
+int gmfs_kho_publish(const struct gmfs_copy *copy);
 void gmfs_kho_withdraw(void);
-int gmfs_kho_retrieve(void **image, size_t *size);
+int gmfs_kho_retrieve(struct gmfs_copy *copy);
 #else
 static inline bool gmfs_kho_is_on(void)
 {
 	return false;
 }
 
-static inline int gmfs_kho_publish(const void *image, size_t size)
+static inline int gmfs_kho_publish(const struct gmfs_copy *copy)
 {
 	return -EOPNOTSUPP;
 }
@@ -56,7 +57,7 @@ static inline void gmfs_kho_withdraw(void)
 {
 }
 
-static inline int gmfs_kho_retrieve(void **image, size_t *size)
+static inline int gmfs_kho_retrieve(struct gmfs_copy *copy)
 {
 	return -ENOENT;
 }

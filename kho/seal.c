@@ -135,11 +135,37 @@ static int check_image(const struct gmfs_head *head, const struct gmfs_seal *sea
 	return 0;
 }
 
-static void date(struct gmfs_found *found, const struct gmfs_seal *seal)
+static struct gmfs_date *date_record(const struct gmfs_head *head, int nr)
 {
-	found->stamp.tsc = get64(seal->tsc);
-	memcpy(found->stamp.boot_id, seal->boot_id, sizeof(seal->boot_id));
+	return head->map + (nr ? GMFS_DATE_2 : GMFS_DATE);
+}
+
+/* The sequence of a record that dates a seal, or 0. */
+static u64 dates(const struct gmfs_head *head, int nr, const struct gmfs_seal *seal)
+{
+	const struct gmfs_date *d = date_record(head, nr);
+
+	if (get64(d->magic) != GMFS_DATE_MAGIC || get32(d->seal_crc) != get32(seal->crc) ||
+	    get32(d->crc) != gmfs_crc32c(d, offsetof(struct gmfs_date, crc)))
+		return 0;
+	return get64(d->sequence);
+}
+
+static void get_date(const struct gmfs_head *head, const struct gmfs_seal *seal,
+		     struct gmfs_found *found)
+{
+	u64 first = dates(head, 0, seal), second = dates(head, 1, seal);
+	const struct gmfs_date *d = date_record(head, second > first);
+
 	found->dated = true;
+	found->stamp = (struct gmfs_stamp){ .tsc = get64(seal->tsc) };
+	memcpy(found->stamp.boot_id, seal->boot_id, sizeof(seal->boot_id));
+	if (!first && !second)
+		return;
+	found->stamp.tsc = get64(d->tsc);
+	found->stamp.tsc_khz = get64(d->tsc_khz);
+	found->stamp.wall = get64(d->wall);
+	memcpy(found->stamp.boot_id, d->boot_id, sizeof(d->boot_id));
 }
 
 /**
@@ -167,14 +193,14 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 		err = check_seal(head, seal, found);
 		if (err && err != -ENOENT) {
 			bad = err;
-			date(found, seal);
+			get_date(head, seal, found);
 			found->dated = err == -ENXIO;
 			break;
 		}
 		if (err || (newest && get64(seal->generation) <= found->generation))
 			continue;
 		newest = seal;
-		date(found, seal);
+		get_date(head, seal, found);
 		found->generation = get64(seal->generation);
 	}
 	if (bad || !newest)
@@ -187,7 +213,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 
 /**
  * gmfs_seal_is_at - whether the head of another region begins here
- * @map: where to look
+ * @map: where to look, GMFS_SLOT_IMAGE bytes
  * @addr: its physical address
  * @found: set if true; @found->why says which region
  *
@@ -205,24 +231,124 @@ bool gmfs_seal_is_at(const void *map, u64 addr, struct gmfs_found *found)
 	if (check_seal(&head, map, found) != -ENXIO ||
 	    get64(((const struct gmfs_seal *)map)->base) != addr)
 		return false;
-	date(found, map);
+	get_date(&head, map, found);
 	return true;
 }
 
+#define NSEC		1000000000ULL
+#define MIN_TOLERANCE	(5 * NSEC)
+#define MAX_TOLERANCE	(86400 * NSEC)
+
+/* What a counter has counted, in nanoseconds. */
+static u64 tsc_to_ns(u64 cycles, u64 khz)
+{
+	u64 ms = cycles / khz;
+
+	return ms * 1000000 + (cycles - ms * khz) * 1000000 / khz;
+}
+
+/*
+ * The wall clock and the counter have gone on alike since @then. A reset that no kernel
+ * noticed puts the counter back to 0, so the wall clock gains on it what the counter
+ * had by @then or more. Half of that is tolerated: as far from what a reset does as
+ * from what good clocks do. Not less than 5 s, for a real-time clock has whole
+ * seconds and firmware takes as long; not more than a day, for a real-time clock that is in
+ * another time zone's time is off by 14 hours at most. And 1/4096 of the time
+ * since, since two kernels can differ by as much about the counter's rate.
+ */
+static bool clocks_agree(struct gmfs_found *found, const struct gmfs_stamp *now)
+{
+	const struct gmfs_stamp *then = &found->stamp;
+	u64 by_tsc, by_wall, differ, tolerance;
+
+	if (!then->tsc_khz || !now->tsc_khz)
+		return true;
+	by_tsc = tsc_to_ns(now->tsc - then->tsc, now->tsc_khz);
+	by_wall = now->wall - then->wall;
+	differ = (s64)(by_wall - by_tsc) < 0 ? by_tsc - by_wall : by_wall - by_tsc;
+	tolerance = tsc_to_ns(then->tsc, then->tsc_khz) / 2;
+	if (tolerance < MIN_TOLERANCE)
+		tolerance = MIN_TOLERANCE;
+	if (tolerance > MAX_TOLERANCE)
+		tolerance = MAX_TOLERANCE;
+	if (differ <= tolerance + by_tsc / 4096)
+		return true;
+	scnprintf(found->why, sizeof(found->why),
+		  "since then %lld s by the wall clock, %lld s by the TSC: a reset? if the clock is wrong, set it and load again",
+		  (long long)by_wall / (long long)NSEC, (long long)by_tsc / (long long)NSEC);
+	return false;
+}
+
 /**
- * gmfs_head_is_believed - whether memory has lasted since a seal was made
- * @found: what gmfs_head_find() found
+ * gmfs_head_belief - decide whether memory has lasted since a head was written
+ * @found: what gmfs_head_find() found; @found->why is set if the clocks are the reason,
+ *	unless the head is refused for another one
  * @now: of the running kernel
  * @kexec: the running kernel was started by kexec
  *
- * Return: false if the machine was reset since, so that it means nothing.
+ * A seal that is damaged or of another version has no clocks to go by, and a kernel that
+ * kexec began takes it for one that lasted: it is refused anyway.
+ *
+ * Return: see enum gmfs_belief.
  */
-bool gmfs_head_is_believed(const struct gmfs_found *found,
-			   const struct gmfs_stamp *now, bool kexec)
+enum gmfs_belief gmfs_head_belief(struct gmfs_found *found,
+				  const struct gmfs_stamp *now, bool kexec)
 {
 	if (!memcmp(found->stamp.boot_id, now->boot_id, sizeof(now->boot_id)))
-		return true;
-	return kexec && (!found->dated || now->tsc > found->stamp.tsc);
+		return GMFS_BELIEVED;
+	if (!kexec)
+		return GMFS_FIRMWARE;
+	if (!found->dated || found->why[0])
+		return GMFS_BELIEVED;
+	if (now->tsc <= found->stamp.tsc) {
+		scnprintf(found->why, sizeof(found->why),
+			  "the time-stamp counter went back since then: the machine was reset");
+		return GMFS_TSC_BACK;
+	}
+	return clocks_agree(found, now) ? GMFS_BELIEVED : GMFS_CLOCKS_DIFFER;
+}
+
+/**
+ * gmfs_copy_choose - decide between an image in the head and a copy of KHO's
+ * @copy: the copy
+ * @err: what the head has: 0 or -errno as from gmfs_head_find()
+ * @image: if @err is 0: the image in the head
+ * @size: bytes at @image
+ * @generation: of what is in the head, or 0
+ * @why: what is wrong with @copy, set if it is refused
+ *
+ * The head was written last and has a checksum. So a copy that is not the same as a
+ * whole image in the head is only taken if it is recorded to be later.
+ *
+ * Return: 0 if the two are the same, or the copy is a damaged one of what is in the
+ * head: take the head's; 1 to take the copy; -EBADMSG if it is damaged; -EUCLEAN if
+ * the head is newer or another one's.
+ */
+int gmfs_copy_choose(const struct gmfs_copy *copy, int err, const void *image,
+		     size_t size, u64 generation, const char **why)
+{
+	bool whole = !err;
+
+	if (whole && size == copy->size && !memcmp(image, copy->image, size))
+		return 0;
+	if (copy->recorded && gmfs_crc32c(copy->image, copy->size) != copy->crc) {
+		if (whole && generation == copy->generation &&
+		    gmfs_crc32c(image, size) == copy->crc)
+			return 0;
+		*why = "KHO's copy of it is damaged: its checksum is wrong";
+		return -EBADMSG;
+	}
+	if (copy->recorded && copy->generation > generation)
+		return 1;
+	if (whole) {
+		*why = "KHO brought another image than the region's head has";
+		return -EUCLEAN;
+	}
+	if (copy->recorded && err == -EUCLEAN) {
+		*why = "the region was changed after KHO got its copy (a crash?)";
+		return -EUCLEAN;
+	}
+	return 1;
 }
 
 static void set_state(struct gmfs_seal *seal, u32 state)
@@ -239,6 +365,32 @@ static bool is_wrong(const struct gmfs_head *head, int nr)
 	int err = check_seal(head, slot(head, nr), &ignored);
 
 	return err && err != -ENOENT;
+}
+
+/* Of a record that dates one of the seals, or 0. */
+static u64 date_sequence(const struct gmfs_head *head, int nr)
+{
+	u64 by_slot_0 = dates(head, nr, slot(head, 0));
+
+	return by_slot_0 ?: dates(head, nr, slot(head, 1));
+}
+
+/* Keeps the record that dates a seal which may still count. */
+static void write_date(const struct gmfs_head *head, u32 seal_crc,
+		       const struct gmfs_stamp *now)
+{
+	u64 first = date_sequence(head, 0), second = date_sequence(head, 1);
+	struct gmfs_date d = { 0 };
+
+	put64(GMFS_DATE_MAGIC, d.magic);
+	put64((first > second ? first : second) + 1, d.sequence);
+	put64(now->wall, d.wall);
+	put64(now->tsc, d.tsc);
+	put64(now->tsc_khz, d.tsc_khz);
+	memcpy(d.boot_id, now->boot_id, sizeof(d.boot_id));
+	put32(seal_crc, d.seal_crc);
+	put32(gmfs_crc32c(&d, offsetof(struct gmfs_date, crc)), d.crc);
+	gmfs_seal_store(date_record(head, first > second), &d, sizeof(d));
 }
 
 static void write_seal(const struct gmfs_head *head, int nr, const void *image,
@@ -262,6 +414,7 @@ static void write_seal(const struct gmfs_head *head, int nr, const void *image,
 	set_state(to, meanwhile);
 	if (size)
 		gmfs_seal_store((void *)to + GMFS_SLOT_IMAGE, image, size);
+	write_date(head, get32(s.crc), now);
 	gmfs_seal_store(&to->version, &s.version, sizeof(s) - sizeof(s.magic));
 	gmfs_seal_store(&to->magic, &s.magic, sizeof(s.magic));
 	set_state(to, state);
@@ -361,6 +514,20 @@ void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now)
 	open_slots(head);
 	if (check_seal(head, slot(head, 0), &ignored))
 		write_seal(head, 0, NULL, 0, 0, now, GMFS_OPEN);
+}
+
+/**
+ * gmfs_head_date - note that the newest seal is good at this time
+ * @head: the head
+ * @now: of the running kernel
+ */
+void gmfs_head_date(const struct gmfs_head *head, const struct gmfs_stamp *now)
+{
+	u64 generation;
+	int newest = newest_slot(head, &generation);
+
+	if (newest >= 0)
+		write_date(head, get32(slot(head, newest)->crc), now);
 }
 
 /**

@@ -18,10 +18,29 @@ struct gmfs_head {
  * struct gmfs_stamp - who sealed and when, or who asks
  * @tsc: the time-stamp counter
  * @boot_id: the kernel's boot
+ * @tsc_khz: how fast it counts; 0 if unknown, or if the seal has no date record
+ * @wall: nanoseconds since 1970; only together with @tsc_khz
  */
 struct gmfs_stamp {
 	u64 tsc;
 	u8 boot_id[16];
+	u64 tsc_khz;
+	u64 wall;
+};
+
+/**
+ * enum gmfs_belief - whether memory has lasted since a head was written
+ * @GMFS_BELIEVED: it has
+ * @GMFS_FIRMWARE: firmware began this kernel: it has not
+ * @GMFS_TSC_BACK: the time-stamp counter went back, so the machine was reset
+ * @GMFS_CLOCKS_DIFFER: the wall clock and the counter do not agree: a reset that no
+ *	kernel noticed, or a wrong wall clock
+ */
+enum gmfs_belief {
+	GMFS_BELIEVED,
+	GMFS_FIRMWARE,
+	GMFS_TSC_BACK,
+	GMFS_CLOCKS_DIFFER,
 };
 
 /**
@@ -39,14 +58,33 @@ struct gmfs_found {
 	size_t size;
 	struct gmfs_stamp stamp;
 	bool dated;
-	char why[120];
+	char why[160];
+};
+
+/**
+ * struct gmfs_copy - an image that came by another way than the head
+ * @image: the image
+ * @size: bytes
+ * @recorded: the next two are known; a module of 0.1 does not record them
+ * @generation: of the seal that the same image has in the head
+ * @crc: CRC32C of the image when it was published
+ */
+struct gmfs_copy {
+	void *image;
+	size_t size;
+	bool recorded;
+	u64 generation;
+	u32 crc;
 };
 
 size_t gmfs_slot_size(const struct gmfs_image_region *region);
 bool gmfs_seal_is_at(const void *map, u64 addr, struct gmfs_found *found);
 int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found);
-bool gmfs_head_is_believed(const struct gmfs_found *found,
-			   const struct gmfs_stamp *now, bool kexec);
+enum gmfs_belief gmfs_head_belief(struct gmfs_found *found,
+				  const struct gmfs_stamp *now, bool kexec);
+int gmfs_copy_choose(const struct gmfs_copy *copy, int err, const void *image,
+		     size_t size, u64 generation, const char **why);
+void gmfs_head_date(const struct gmfs_head *head, const struct gmfs_stamp *now);
 int gmfs_head_seal(const struct gmfs_head *head, const void *image, size_t size,
 		   const struct gmfs_stamp *now, u64 *generation);
 void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now);

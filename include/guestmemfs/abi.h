@@ -100,11 +100,20 @@
  * "image-size" (u64, bytes) and "image-vmalloc", the bytes of the kernel's
  * struct kho_vmalloc (include/linux/kho/abi/kexec_handover.h).
  *
+ * A second subtree, "guestmemfs-record", is a page with a tree of the same form that
+ * has, beside @compatible, "image-crc" (u32, CRC32C of the image) and "generation"
+ * (u64, that of the seal which the same image has in the region's head; one more
+ * than the head's if it could not be sealed there). A module that does not know it
+ * ignores it; an image without it is one of such a module.
+ *
  * Once the image is taken over, the first four bytes of the subtree become
  * GMFS_KHO_TAKEN, so that the module does not take it again when reloaded.
  */
 #define GMFS_PROP_IMAGE_SIZE		"image-size"
 #define GMFS_PROP_IMAGE_VMALLOC		"image-vmalloc"
+#define GMFS_KHO_RECORD			"guestmemfs-record"
+#define GMFS_PROP_IMAGE_CRC		"image-crc"
+#define GMFS_PROP_GENERATION		"generation"
 #define GMFS_KHO_TAKEN			0x676d7478	/* "gmtx", big-endian */
 
 /**
@@ -131,13 +140,23 @@
  * until the new seal is whole.
  *
  * An image is only believed in the boot that wrote it (@boot_id), or in a kernel
- * that kexec started and whose time-stamp counter has gone on (@tsc): a machine
+ * that kexec started and whose clocks have gone on: a machine
  * that was reset has lost its files even if its memory still shows them.
+ *
+ * Slot 0 has two date records, struct gmfs_date, at GMFS_DATE and GMFS_DATE_2 bytes
+ * from its beginning. A record is good if its magic and CRC are right and
+ * @seal_crc is the @crc of the seal that counts, in whichever slot that is; of two
+ * good ones the one with the higher @sequence counts. Its clocks go before the seal's
+ * @tsc. A new record replaces one that is not good, or the one that does not count. A
+ * seal without a good record is one of a module that knows no records.
  */
 #define GMFS_HEAD_BLOCKS(nr_blocks)	(1 + (nr_blocks) / 8192)
 #define GMFS_NR_SLOTS			2
 #define GMFS_SLOT_IMAGE			4096
+#define GMFS_DATE			512
+#define GMFS_DATE_2			1024
 #define GMFS_SEAL_MAGIC			0x474d46535345414cULL	/* "GMFSSEAL" */
+#define GMFS_DATE_MAGIC			0x474d465344415445ULL	/* "GMFSDATE" */
 #define GMFS_SEAL_VERSION		1
 #define GMFS_SEALED			0x7365616c	/* "seal" */
 #define GMFS_OPEN			0x6f70656e	/* "open" */
@@ -171,6 +190,28 @@ struct gmfs_seal {
 	__be64 tsc;
 	__u8 boot_id[16];
 	__be32 image_crc;
+	__be32 crc;
+};
+
+/**
+ * struct gmfs_date - when a seal was known to be good; big-endian
+ * @magic: GMFS_DATE_MAGIC
+ * @sequence: one more than that of the record before
+ * @wall: CLOCK_REALTIME, nanoseconds
+ * @tsc: the time-stamp counter of the CPU that the kernel booted on
+ * @tsc_khz: how fast it counts, or 0 if that is unknown
+ * @boot_id: of the kernel that wrote the record, as in struct gmfs_seal
+ * @seal_crc: @crc of the seal
+ * @crc: CRC32C of all before it
+ */
+struct gmfs_date {
+	__be64 magic;
+	__be64 sequence;
+	__be64 wall;
+	__be64 tsc;
+	__be64 tsc_khz;
+	__u8 boot_id[16];
+	__be32 seal_crc;
 	__be32 crc;
 };
 

@@ -207,7 +207,7 @@ static void step_load(void)
 		w.refused = true;	/* and KHO gets it again */
 		return;
 	}
-	if (!is_refused(&v))
+	if (!is_refused(&v) || w.kho_later)
 		gmfs_head_open(&h, &w.now);
 	w.kho_region = -1;
 	w.refused = false;

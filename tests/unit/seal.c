@@ -411,7 +411,8 @@ static void later_version(const void *arg)
 struct belief {
 	const char *name;
 	struct gmfs_stamp now;
-	bool kexec, believed;
+	bool kexec;
+	enum gmfs_belief belief;
 };
 
 static void belief(const void *arg)
@@ -422,24 +423,191 @@ static void belief(const void *arg)
 
 	leave(&h, "one", 1);
 	expect_eq(gmfs_head_find(&h, &f), 0);
-	expect_eq(gmfs_head_is_believed(&f, &b->now, b->kexec), b->believed);
+	expect_eq(gmfs_head_belief(&f, &b->now, b->kexec), b->belief);
+	expect_eq(!f.why[0], b->belief == GMFS_BELIEVED || b->belief == GMFS_FIRMWARE);
+	/* In a kernel that kexec began, one that is refused is never wiped. */
 	h.region.size *= 2;
 	expect_eq(gmfs_head_find(&h, &f), -ENXIO);
-	expect_eq(gmfs_head_is_believed(&f, &b->now, b->kexec), b->believed);
-	/* Of a damaged one only the boot is believed, as it cannot be by chance. */
+	expect_eq(gmfs_head_belief(&f, &b->now, b->kexec),
+		  b->belief == GMFS_FIRMWARE ? GMFS_FIRMWARE : GMFS_BELIEVED);
+	expect(strstr(f.why, "another region"), "%s", f.why);
 	seal_of(&h, 0)->crc ^= 1;
 	expect_eq(gmfs_head_find(&h, &f), -EBADMSG);
-	expect_eq(gmfs_head_is_believed(&f, &b->now, b->kexec),
-		  b->kexec || b->believed);
+	expect_eq(gmfs_head_belief(&f, &b->now, b->kexec),
+		  b->belief == GMFS_FIRMWARE ? GMFS_FIRMWARE : GMFS_BELIEVED);
 	free(h.map);
 }
 
 static const struct belief beliefs[] = {
-	{ "same boot", { 1500, { 1 } }, false, true },
-	{ "same boot, which kexec began", { 1500, { 1 } }, true, true },
-	{ "kexec", { 1500, { 2 } }, true, true },
-	{ "firmware", { 1500, { 2 } }, false, false },
-	{ "kexec after a reset", { 500, { 2 } }, true, false },
+	{ "same boot", { 1500, { 1 } }, false, GMFS_BELIEVED },
+	{ "same boot, which kexec began", { 1500, { 1 } }, true, GMFS_BELIEVED },
+	{ "kexec", { 1500, { 2 } }, true, GMFS_BELIEVED },
+	{ "firmware", { 1500, { 2 } }, false, GMFS_FIRMWARE },
+	{ "kexec after a reset", { 500, { 2 } }, true, GMFS_TSC_BACK },
+};
+
+/* Seconds since 1970 and since the counter was 0; 2 GHz unless said otherwise. */
+static struct gmfs_stamp at(u8 boot, s64 wall, u64 uptime, u64 khz)
+{
+	return (struct gmfs_stamp){ uptime * khz * 1000, { boot }, khz, wall * 1000000000 };
+}
+
+#define KHZ	2000000
+#define HOUR	3600
+#define DAY	(24 * HOUR)
+#define T	(1700000000LL)
+
+struct clocks {
+	const char *name;
+	s64 then_up, wall, up;	/* from then on; the counter had @then_up */
+	u64 khz;
+	enum gmfs_belief belief;
+};
+
+static void clocks(const void *arg)
+{
+	const struct clocks *c = arg;
+	struct gmfs_stamp then = at(1, T, c->then_up, KHZ), now;
+	struct gmfs_head h = new_head();
+	struct gmfs_found f;
+	u64 generation;
+
+	now = at(2, T + c->wall, c->then_up + c->up, c->khz > 1 ? c->khz : KHZ);
+	if (c->khz == 1)
+		now.tsc_khz = 0;
+	expect_eq(gmfs_head_seal(&h, "one", 3, &then, &generation), 0);
+	expect_eq(gmfs_head_find(&h, &f), 0);
+	expect_eq(gmfs_head_belief(&f, &now, true), c->belief);
+	expect_eq(!strstr(f.why, "by the wall clock"), c->belief != GMFS_CLOCKS_DIFFER);
+	if (c->belief == GMFS_CLOCKS_DIFFER && c->wall == 3 * DAY)
+		expect(!strcmp(f.why, "since then 259200 s by the wall clock, 172800 s by the TSC: a reset? if the clock is wrong, set it and load again"),
+		       "%s", f.why);
+	free(h.map);
+}
+
+static const struct clocks clock_table[] = {
+	{ "a kexec, a minute", 10 * DAY, 60, 60, 0, GMFS_BELIEVED },
+	{ "up for a minute, a kexec", 60, 60, 60, 0, GMFS_BELIEVED },
+	{ "a year without the module", 10 * DAY, 365 * DAY, 365 * DAY + 600, 0, GMFS_BELIEVED },
+	{ "a wall clock in another time zone", 30 * DAY, 60 + 14 * HOUR, 60, 0, GMFS_BELIEVED },
+	{ "and back", 30 * DAY, 60 - 14 * HOUR, 60, 0, GMFS_BELIEVED },
+	{ "an hour off, up for 3 hours", 3 * HOUR, 60 + HOUR, 60, 0, GMFS_BELIEVED },
+	{ "an hour off, up for 1 hour", HOUR, 60 + HOUR, 60, 0, GMFS_CLOCKS_DIFFER },
+	{ "no real-time clock", 10 * DAY, 60 - T, 60, 0, GMFS_CLOCKS_DIFFER },
+	{ "a day off", 10 * DAY, 3 * DAY, 2 * DAY, 0, GMFS_BELIEVED },
+	{ "more than a day off", 10 * DAY, 3 * DAY + 2 * HOUR, 2 * DAY, 0, GMFS_CLOCKS_DIFFER },
+	{ "more than half of its time off", DAY, 3 * DAY, 2 * DAY, 0, GMFS_CLOCKS_DIFFER },
+	{ "a reset at once, then up for longer than before", 10 * DAY, 11 * DAY, DAY, 0,
+	  GMFS_CLOCKS_DIFFER },
+	{ "a reset at once, up for 10 times as long", DAY, 10 * DAY, 9 * DAY, 0,
+	  GMFS_CLOCKS_DIFFER },
+	{ "a reset, up for 100 times as long", DAY, 100 * DAY, 99 * DAY, 0, GMFS_CLOCKS_DIFFER },
+	{ "a reset after a minute's uptime", 60, 200, 140, 0, GMFS_CLOCKS_DIFFER },
+	{ "a reset, up for less than before", 10 * DAY, 6 * DAY, -4 * DAY, 0, GMFS_TSC_BACK },
+	{ "a counter that is taken to be 200 ppm faster", 10 * DAY, 60, 60, KHZ + KHZ / 5000,
+	  GMFS_BELIEVED },
+	{ "a kernel that does not know the rate", 10 * DAY, 60, 11 * DAY, 1, GMFS_BELIEVED },
+};
+
+/* What dates a seal does not change it, and is torn or missing without harm. */
+static void redated(const void *arg)
+{
+	struct gmfs_stamp then = at(1, T, DAY, KHZ), later = at(2, T + DAY, 2 * DAY, KHZ);
+	struct gmfs_stamp now = at(3, T + 3 * DAY, DAY + HOUR, KHZ);
+	struct gmfs_head h = new_head();
+	struct gmfs_date *d = h.map + GMFS_DATE_2;
+	struct gmfs_found f;
+	u64 generation;
+	size_t len;
+
+	expect_eq(gmfs_head_seal(&h, "one", 3, &then, &generation), 0);
+	gmfs_head_find(&h, &f);
+	expect_eq(f.stamp.tsc, then.tsc);
+	expect_eq(f.stamp.wall, then.wall);
+	for (len = 0; len <= sizeof(*d); len++) {
+		memset(d, 0, sizeof(*d));
+		seal_bytes_left = len;
+		if (!setjmp(seal_stopped))
+			gmfs_head_date(&h, &later);
+		seal_bytes_left = SIZE_MAX;
+		expect_image(&h, "one", 1);
+		gmfs_head_find(&h, &f);
+		expect_eq(f.stamp.tsc, len < sizeof(*d) ? then.tsc : later.tsc);
+	}
+	/* An unseen reset two days later, and up for longer than when it was sealed. */
+	expect_eq(f.stamp.boot_id[0], 2);
+	expect_eq(gmfs_head_belief(&f, &now, true), GMFS_TSC_BACK);
+	gmfs_head_date(&h, &now);
+	gmfs_head_find(&h, &f);
+	expect_eq(f.stamp.tsc, now.tsc);
+	/* A record of another seal does not count: this one is as 0.1 wrote it. */
+	((struct gmfs_date *)(h.map + GMFS_DATE))->seal_crc ^= 1;
+	d->seal_crc ^= 1;
+	gmfs_head_find(&h, &f);
+	expect_eq(f.stamp.tsc, then.tsc);
+	expect_eq(f.stamp.tsc_khz, 0);
+	now.tsc = then.tsc + 1;
+	expect_eq(gmfs_head_belief(&f, &now, true), GMFS_BELIEVED);
+	free(h.map);
+}
+
+struct choice {
+	const char *name;
+	int err;
+	const char *head;	/* if err is 0 */
+	u64 generation;
+	const char *copy;
+	bool recorded;
+	u64 copy_generation;
+	bool damaged;	/* the record is not that of the copy, but of "head" */
+	int choice;
+	const char *why;
+};
+
+static void choose(const void *arg)
+{
+	const struct choice *c = arg;
+	struct gmfs_copy copy = {
+		.image = (void *)c->copy,
+		.size = strlen(c->copy),
+		.recorded = c->recorded,
+		.generation = c->copy_generation,
+		.crc = c->damaged ? gmfs_crc32c("head", 4) : gmfs_crc32c(c->copy, strlen(c->copy)),
+	};
+	const char *why = "";
+
+	expect_eq(gmfs_copy_choose(&copy, c->err, c->head, c->head ? strlen(c->head) : 0,
+				   c->generation, &why), c->choice);
+	expect(strstr(why, c->why ?: ""), "%s", why);
+	expect_eq(!c->why, !why[0]);
+}
+
+static const struct choice choices[] = {
+	{ "the same", 0, "head", 5, "head", true, 5, false, 0 },
+	{ "the same, by 0.1", 0, "head", 5, "head", false, 0, false, 0 },
+	{ "the same, sealed twice", 0, "head", 6, "head", true, 5, false, 0 },
+	{ "a damaged copy of the same", 0, "head", 5, "hexd", true, 5, true, 0 },
+	{ "a damaged copy of the one before", 0, "head", 5, "hexd", true, 4, true, -EBADMSG,
+	  "checksum" },
+	{ "a damaged copy of another", 0, "another", 5, "hexd", true, 5, true, -EBADMSG, "checksum" },
+	{ "a damaged copy beside nothing", -ENOENT, NULL, 0, "hexd", true, 5, true, -EBADMSG,
+	  "checksum" },
+	{ "a damaged copy beside an open head", -EUCLEAN, NULL, 4, "hexd", true, 5, true, -EBADMSG,
+	  "checksum" },
+	{ "a later one", 0, "head", 5, "copy", true, 6, false, 1 },
+	{ "an earlier one", 0, "head", 5, "copy", true, 4, false, -EUCLEAN, "another image" },
+	{ "another of the same generation", 0, "head", 5, "copy", true, 5, false, -EUCLEAN,
+	  "another image" },
+	{ "another, by 0.1", 0, "head", 5, "copy", false, 0, false, -EUCLEAN, "another image" },
+	{ "beside nothing", -ENOENT, NULL, 0, "copy", true, 1, false, 1 },
+	{ "an empty tree beside nothing", -ENOENT, NULL, 0, "copy", true, 0, false, 1 },
+	{ "beside nothing, by 0.1", -ENOENT, NULL, 0, "copy", false, 0, false, 1 },
+	{ "beside an open head", -EUCLEAN, NULL, 5, "copy", true, 6, false, 1 },
+	{ "beside a head that was opened after it", -EUCLEAN, NULL, 5, "copy", true, 5, false,
+	  -EUCLEAN, "changed after" },
+	{ "beside an open head, by 0.1", -EUCLEAN, NULL, 5, "copy", false, 0, false, 1 },
+	{ "beside a damaged head", -EBADMSG, NULL, 5, "copy", true, 5, false, 1 },
+	{ "beside another region's head", -ENXIO, NULL, 5, "copy", true, 1, false, 1 },
 };
 
 void seal_tests(void)
@@ -453,7 +621,10 @@ void seal_tests(void)
 	unit_run("seal", "without slot 0 there is nothing", no_slot_0, NULL);
 	unit_run("seal", "a new seal beside damaged ones", heals, NULL);
 	unit_run("seal", "a later version", later_version, NULL);
+	unit_run("seal", "dated anew", redated, NULL);
 	run_table("seal cut", cut, cuts);
 	run_table("seal of another region", other, others);
 	run_table("seal believed", belief, beliefs);
+	run_table("seal and KHO's copy", choose, choices);
+	run_table("seal and clocks", clocks, clock_table);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Hands over the bytes of a file as if guestmemfs had published them: a test's
- * way to confront the next kernel with an image that no module would write.
+ * way to confront the next kernel with an image that no module would write. With
+ * record=FILE the image's record as well.
  */
 #include <guestmemfs/abi.h>
 #include <linux/kernel_read_file.h>
@@ -16,14 +17,16 @@
 
 static char *file = "/job/planted";
 module_param(file, charp, 0);
+static char *record;
+module_param(record, charp, 0);
 
-static int __init plant_init(void)
+static int plant(const char *path, const char *name)
 {
 	void *data = NULL, *copy;
 	ssize_t size;
 	int err;
 
-	size = kernel_read_file_from_path(file, 0, &data, 1 << 20, NULL,
+	size = kernel_read_file_from_path(path, 0, &data, 1 << 20, NULL,
 					  READING_UNKNOWN);
 	if (size < 0)
 		return size;
@@ -34,8 +37,15 @@ static int __init plant_init(void)
 	vfree(data);
 	err = kho_preserve_pages(virt_to_page(copy), PAGE_ALIGN(size) >> PAGE_SHIFT);
 	if (!err)
-		err = kho_add_subtree(GMFS_KHO_SUBTREE, copy, size);
+		err = kho_add_subtree(name, copy, size);
 	return err;
+}
+
+static int __init plant_init(void)
+{
+	int err = record ? plant(record, GMFS_KHO_RECORD) : 0;
+
+	return err ?: plant(file, GMFS_KHO_SUBTREE);
 }
 module_init(plant_init);
 #endif

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Images that must be refused: nothing is touched until -o discard.
-# lab: memory=4G cpus=1 kernels=kho seconds=600
+# lab: memory=4G cpus=1 kernels=kho seconds=900
 
 # plant COMMAND...: publish a tree, withdraw it, let COMMAND change the image
 # in /job/planted, hand that over instead, and jump.
@@ -17,6 +17,14 @@ plant() {
 	check "plant: $*" "$@"
 	check "planted" insmod /job/guestmemfs_plant.ko
 	next_stage
+}
+
+# published: copy what KHO has got, and withdraw it.
+published() {
+	echo 1 >/sys/kernel/kho/active
+	cp /sys/kernel/debug/kho/out/sub_fdts/guestmemfs /job/planted
+	cp /sys/kernel/debug/kho/out/sub_fdts/guestmemfs-record /job/planted-record
+	echo 0 >/sys/kernel/kho/active
 }
 
 # look PATTERN: refused for that reason, and nothing of it lost.
@@ -108,4 +116,51 @@ stage11() {
 	start
 	same "the right region again: nothing was lost" "$(cat /job/sum)" \
 		"$(/job/tests/gmem sum $mnt/keep)"
+	next_stage
+}
+
+# After the last stage's checks: the region's head has the tree, KHO a bad copy of it.
+stage12() {
+	start
+	truncate -s 8M $mnt/keep
+	/job/tests/gmem fill $mnt/keep 8
+	remember
+	published
+	printf 'x' | dd of=/job/planted bs=1 seek=300 conv=notrunc 2>/dev/null
+	check "plant a damaged copy" insmod /job/guestmemfs_plant.ko record=/job/planted-record
+	next_stage
+}
+
+stage13() {
+	new_log >/dev/null
+	check "load" load
+	logs "a damaged copy: the region's image is taken" "KHO's copy of the image is damaged"
+	mount_g
+	compare "a damaged copy"
+	published
+	rm $mnt/keep
+	truncate -s 6M $mnt/later
+	/job/tests/gmem fill $mnt/later 9
+	remember
+	umount $mnt
+	check "plant an old copy" insmod /job/guestmemfs_plant.ko record=/job/planted-record
+	next_stage
+}
+
+stage14() {
+	look "another image than the region's head has"
+	discard
+	truncate -s 4M $mnt/keep
+	published
+	rm $mnt/keep
+	truncate -s 6M $mnt/later
+	umount $mnt
+	# As a module of 0.1 leaves it.
+	check "plant an old copy without a record" insmod /job/guestmemfs_plant.ko
+	next_stage
+}
+
+stage15() {
+	look "another image than the region's head has"
+	discard
 }

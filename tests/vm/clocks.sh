@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# A wall clock that does not agree with the time-stamp counter after a kexec, as after
+# a reset that no kernel noticed: nothing is believed, nothing is lost.
+# lab: memory=4G cpus=1 kernels=kho,debian-6.12 append=guestmemfs=1152M,memmap=1152M$4992M,kho=off
+
+status=/sys/fs/guestmemfs
+
+# shift_clock SECONDS: put the wall clock forward.
+shift_clock() {
+	date -s "@$(($(date +%s) + $1))" >/dev/null
+}
+
+# refuses TEXT: because of the clocks.
+refuses() {
+	new_log >/dev/null
+	check "$1: load" load
+	logs "$1: a line of the log says why" \
+		"refused: since then -?[0-9]+ s by the wall clock, [0-9]+ s by the TSC"
+	same "$1: quarantined" quarantined "$(cat $status/state)"
+	if mount_g 2>/dev/null; then
+		report "not ok" "$1: it was mounted"
+	else
+		report ok "$1: no mount"
+	fi
+}
+
+stage1() {
+	start
+	truncate -s 8M $mnt/a
+	/job/tests/gmem fill $mnt/a 1
+	remember
+	check "publish" bash -c "echo 1 >$status/active"
+	next_stage
+}
+
+stage2() {
+	shift_clock $((3 * 86400))
+	refuses "three days more"
+	# The kernel is replaced while it is quarantined.
+	next_stage
+}
+
+stage3() {
+	shift_clock $((3 * 86400))
+	refuses "three days more, one kernel later"
+	rmmod guestmemfs
+	shift_clock $((-6 * 86400))
+	refuses "three days less"
+	rmmod guestmemfs
+	shift_clock $((3 * 86400))
+	start
+	compare "the right time again"
+	umount $mnt
+	rmmod guestmemfs
+	# What this boot has accepted it goes on to accept.
+	shift_clock $((3 * 86400))
+	start
+	compare "in the same boot any time will do"
+	umount $mnt
+	rmmod guestmemfs
+	shift_clock $((-3 * 86400))
+	next_stage
+}
+
+stage4() {
+	# The tree has not changed since the first kernel, but loading has dated it anew.
+	start
+	compare "the next kernel"
+}
