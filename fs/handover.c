@@ -27,6 +27,7 @@
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 #include <linux/reboot.h>
+#include <linux/sched/task_stack.h>
 #include <linux/string.h>
 #include <linux/suspend.h>
 #include <linux/unaligned.h>
@@ -839,12 +840,20 @@ static void forget_all(void)
 }
 
 /*
- * A kexec that nobody prepared loses nothing either: there is no later chance.
- * @cmd is what kernel_kexec() says (kernel/kexec_core.c).
+ * kernel_kexec() (kernel/kexec_core.c) restarts with a literal. reboot(2) can pass the same
+ * text, in a buffer on the stack of the task that called it, which is the one that runs
+ * the notifiers. kexec_in_progress is not exported.
  */
+static bool is_kexec(unsigned long code, const void *cmd)
+{
+	return code == SYS_RESTART && cmd && !object_is_on_stack(cmd) &&
+	       !strcmp(cmd, "kexec reboot");
+}
+
+/* A kexec that was not prepared loses nothing either: there is no later chance. */
 static int on_reboot(struct notifier_block *nb, unsigned long code, void *cmd)
 {
-	if (code == SYS_RESTART && cmd && !strcmp(cmd, "kexec reboot"))
+	if (is_kexec(code, cmd))
 		switch_active(true, GFP_KERNEL | __GFP_NOFAIL);
 	else
 		forget_all();
