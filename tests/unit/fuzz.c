@@ -187,7 +187,6 @@ static void large(const void *arg)
 	if (l->extents > 1)
 		unit_info("worst case: %zu bytes, built in %.0f ms, checked in %.0f ms",
 			  size, built - start, checked - built);
-	expect(checked - start < 20000, "it took %.0f ms", checked - start);
 	free(image);
 }
 
