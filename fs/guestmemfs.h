@@ -68,12 +68,25 @@ struct gmfs_options {
 };
 
 /**
+ * enum gmfs_loading - how far loading the module has got
+ * @GMFS_LOADING: mounts wait
+ * @GMFS_LOADED: there is a tree to mount
+ * @GMFS_NOT_LOADED: loading failed, and mounts fail
+ */
+enum gmfs_loading {
+	GMFS_LOADING,
+	GMFS_LOADED,
+	GMFS_NOT_LOADED,
+};
+
+/**
  * struct gmfs - the one region and the one tree in it
  * @region: the memory
  * @change: held for reading by whatever changes what an image tells, and for
  *	writing to freeze, thaw, mount and unmount
  * @frozen: no changes until thaw; written under @change
- * @thawed: woken when @frozen is cleared
+ * @thawed: woken when @frozen is cleared, and when @loading changes
+ * @loading: written by loading, once; read without a lock
  * @sb: the tree while it is mounted; written under @change
  * @options: how it is mounted; written with its s_umount held for writing
  * @image: the tree while it is not mounted or is published, or one that was
@@ -96,6 +109,7 @@ struct gmfs {
 	struct rw_semaphore change;
 	bool frozen;
 	wait_queue_head_t thawed;
+	enum gmfs_loading loading;
 	struct super_block *sb;
 	struct gmfs_options options;
 	void *image;
@@ -178,6 +192,7 @@ void gmfs_status_exit(void);
 /* In super.c */
 int gmfs_super_init(void);
 int gmfs_super_register(void);
+void gmfs_super_loaded(bool success);
 void gmfs_super_unregister(void);
 void gmfs_super_exit(void);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading and unloading: find the region, claim it, take over what the last
- * kernel left, and only then let anybody mount.
+ * Loading and unloading: find the region, claim it, take the filesystem's name, take
+ * over what the last kernel left, and only then let mounts go on. What can fail for
+ * another reason than want of memory comes before the take-over: KHO gives an image once.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -76,16 +77,15 @@ static int __init gmfs_init(void)
 	err = gmfs_super_init();
 	if (err)
 		goto err_region;
-	err = gmfs_handover_init();
-	if (err)
-		goto err_super;
 	err = gmfs_super_register();
 	if (err)
-		goto err_handover;
+		goto err_super;
+	err = gmfs_handover_init();
+	gmfs_super_loaded(!err);
+	if (err)
+		goto err_super;
 	return 0;
 
-err_handover:
-	gmfs_handover_exit();
 err_super:
 	gmfs_super_exit();
 err_region:

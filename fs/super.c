@@ -7,6 +7,7 @@
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
 #include <guestmemfs/abi.h>
+#include <linux/delay.h>
 #include <linux/exportfs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
@@ -346,12 +347,23 @@ static const struct fs_context_operations gmfs_context_operations = {
 	.free		= gmfs_free_fc,
 };
 
+/* The filesystem is registered before there is a tree: see gmfs_super_register(). */
+static int wait_until_loaded(void)
+{
+	if (wait_event_killable(gmfs.thawed, READ_ONCE(gmfs.loading) != GMFS_LOADING))
+		return -EINTR;
+	return gmfs.loading == GMFS_LOADED ? 0 : -ENODEV;
+}
+
 static int gmfs_init_fs_context(struct fs_context *fc)
 {
 	struct context *c = kzalloc(sizeof(*c), GFP_KERNEL);
+	int err = wait_until_loaded();
 
-	if (!c)
-		return -ENOMEM;
+	if (err || !c) {
+		kfree(c);
+		return err ?: -ENOMEM;
+	}
 	fc->fs_private = c;
 	fc->ops = &gmfs_context_operations;
 	return 0;
@@ -394,15 +406,38 @@ int gmfs_super_init(void)
 }
 
 /**
- * gmfs_super_register - let the filesystem be mounted
+ * gmfs_super_register - take the filesystem's name
  *
- * The last step of loading: a mount may come before it returns.
+ * Before anything is taken over from the last kernel, since it can fail. Mounts that
+ * come from now on wait for gmfs_super_loaded().
  *
  * Return: 0; -EBUSY if the name is taken.
  */
 int gmfs_super_register(void)
 {
-	return register_filesystem(&gmfs_type);
+	int err = register_filesystem(&gmfs_type);
+
+	if (err)
+		pr_err("cannot register the filesystem (%pe): unload the module that has its name\n",
+		       ERR_PTR(err));
+	return err;
+}
+
+/**
+ * gmfs_super_loaded - let the mounts that wait go on, or fail
+ * @success: there is a tree to mount; else the filesystem is unregistered
+ *
+ * Context: loading; may sleep.
+ */
+void gmfs_super_loaded(bool success)
+{
+	if (!success)
+		unregister_filesystem(&gmfs_type);
+	WRITE_ONCE(gmfs.loading, success ? GMFS_LOADED : GMFS_NOT_LOADED);
+	wake_up_all(&gmfs.thawed);
+	/* A module whose loading fails is freed at once, whoever has a reference. */
+	while (!success && module_refcount(THIS_MODULE) > 1)
+		msleep(20);
 }
 
 void gmfs_super_unregister(void)

@@ -2,8 +2,10 @@
 /*
  * A rival for the region: shows the first word at a physical address in the log;
  * or, with set=VALUE, changes the 32 bits there, big-endian; or, with
- * claim=BYTES, holds that range so that nobody else can claim it.
+ * claim=BYTES, holds that range so that nobody else can claim it; or, with rival=1,
+ * holds the filesystem's name.
  */
+#include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/module.h>
@@ -16,10 +18,20 @@ module_param(claim, ulong, 0);
 static long set = -1;
 module_param(set, long, 0);
 
+static bool rival;
+module_param(rival, bool, 0);
+
+static struct file_system_type rival_type = {
+	.owner	= THIS_MODULE,
+	.name	= "guestmemfs",
+};
+
 static int __init peek_init(void)
 {
 	u64 *p;
 
+	if (rival)
+		return register_filesystem(&rival_type);
 	if (claim)
 		return request_mem_region(at, claim, "peek") ? 0 : -EBUSY;
 	p = memremap(at, PAGE_SIZE, MEMREMAP_WB);
@@ -36,6 +48,8 @@ static void __exit peek_exit(void)
 {
 	if (claim)
 		release_mem_region(at, claim);
+	if (rival)
+		unregister_filesystem(&rival_type);
 }
 
 module_init(peek_init);

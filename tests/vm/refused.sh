@@ -56,6 +56,12 @@ stage1() {
 }
 
 stage2() {
+	# What KHO brought is still there when loading fails.
+	new_log >/dev/null
+	check "another filesystem has the name" insmod /job/guestmemfs_peek.ko rival=1
+	refused "the module does not load" "busy" load
+	logs "and says why" "cannot register the filesystem"
+	rmmod guestmemfs_peek
 	look "version is not guestmemfs-v1"
 	discard
 	plant fdtput -t x /job/planted / incompatible-features 0 1
