@@ -932,6 +932,15 @@ struct left {
 	char why[160];
 };
 
+static bool is_bad(const struct gmfs_copy *copy)
+{
+	struct gmfs_image_region region = image_region();
+	struct gmfs_image img;
+	int err = gmfs_image_check(&img, copy->image, copy->size, &region);
+
+	return err && err != -ENOMEM;
+}
+
 static void take_copy(struct left *head, struct gmfs_copy *copy)
 {
 	const char *why = NULL;
@@ -940,9 +949,12 @@ static void take_copy(struct left *head, struct gmfs_copy *copy)
 	/* That KHO has brought an image shows that memory has lasted. */
 	choice = gmfs_copy_choose(copy, head->image ? 0 : head->err, head->image, head->size,
 				  gmfs_slots_generation(), &why);
+	/* Nobody vouches for a copy without a record: one that is bad must be seen. */
+	if (!choice && !copy->recorded)
+		choice = is_bad(copy);
 	gmfs.clean = !choice;
 	if (!choice) {
-		if (copy->size != head->size || memcmp(copy->image, head->image, head->size))
+		if (copy->recorded && gmfs_crc32c(copy->image, copy->size) != copy->crc)
 			pr_warn("KHO's copy of the image is damaged: taking the region's\n");
 		kvfree(copy->image);
 		take_image(head->image, head->size, "KHO", NULL);

@@ -317,12 +317,13 @@ enum gmfs_belief gmfs_head_belief(struct gmfs_found *found,
  * @generation: of what is in the head, or 0
  * @why: what is wrong with @copy, set if it is refused
  *
- * The head was written last and has a checksum. So a copy that is not the same as a
- * whole image in the head is only taken if it is recorded to be later.
+ * The head was written last and has a checksum. The same generation is the same tree,
+ * but not always the same bytes: a tree that has not changed since it was sealed is
+ * written down for KHO again, with the names of a directory in another order. A module
+ * of 0.1 seals what it gives to KHO, so where its head is whole it is as good.
  *
- * Return: 0 if the two are the same, or the copy is a damaged one of what is in the
- * head: take the head's; 1 to take the copy; -EBADMSG if it is damaged; -EUCLEAN if
- * the head is newer or another one's.
+ * Return: 0 to take the head's image; 1 to take the copy; -EBADMSG if the copy is damaged;
+ * -EUCLEAN if it is older than what is in the head.
  */
 int gmfs_copy_choose(const struct gmfs_copy *copy, int err, const void *image,
 		     size_t size, u64 generation, const char **why)
@@ -331,20 +332,21 @@ int gmfs_copy_choose(const struct gmfs_copy *copy, int err, const void *image,
 
 	if (whole && size == copy->size && !memcmp(image, copy->image, size))
 		return 0;
-	if (copy->recorded && gmfs_crc32c(copy->image, copy->size) != copy->crc) {
-		if (whole && generation == copy->generation &&
-		    gmfs_crc32c(image, size) == copy->crc)
-			return 0;
+	if (!copy->recorded)
+		return !whole;
+	if (whole && copy->generation == generation)
+		return 0;
+	if (gmfs_crc32c(copy->image, copy->size) != copy->crc) {
 		*why = "KHO's copy of it is damaged: its checksum is wrong";
 		return -EBADMSG;
 	}
-	if (copy->recorded && copy->generation > generation)
+	if (copy->generation > generation)
 		return 1;
 	if (whole) {
-		*why = "KHO brought another image than the region's head has";
+		*why = "KHO's copy of it is older than the image in the region's head";
 		return -EUCLEAN;
 	}
-	if (copy->recorded && err == -EUCLEAN) {
+	if (err == -EUCLEAN) {
 		*why = "the region was changed after KHO got its copy (a crash?)";
 		return -EUCLEAN;
 	}
