@@ -248,6 +248,17 @@ static u64 tsc_to_ns(u64 cycles, u64 khz)
 }
 
 /*
+ * Calibration finds one rate for one machine within 1/64. Where two kernels differ by
+ * more, or one knows no rate, the time since cannot be told from the counter.
+ */
+static bool rates_agree(u64 a, u64 b)
+{
+	u64 differ = a < b ? b - a : a - b;
+
+	return a && b && differ <= a / 64;
+}
+
+/*
  * The wall clock and the counter have gone on alike since @then. A reset that no kernel
  * noticed puts the counter back to 0, so the wall clock gains on it what the counter
  * had by @then or more. Half of that is tolerated: as far from what a reset does as
@@ -261,7 +272,7 @@ static bool clocks_agree(struct gmfs_found *found, const struct gmfs_stamp *now)
 	const struct gmfs_stamp *then = &found->stamp;
 	u64 by_tsc, by_wall, differ, tolerance;
 
-	if (!then->tsc_khz || !now->tsc_khz)
+	if (!rates_agree(then->tsc_khz, now->tsc_khz))
 		return true;
 	by_tsc = tsc_to_ns(now->tsc - then->tsc, now->tsc_khz);
 	by_wall = now->wall - then->wall;

@@ -506,6 +506,8 @@ static const struct clocks clock_table[] = {
 	{ "a reset, up for less than before", 10 * DAY, 6 * DAY, -4 * DAY, 0, GMFS_TSC_BACK },
 	{ "a counter that is taken to be 200 ppm faster", 10 * DAY, 60, 60, KHZ + KHZ / 5000,
 	  GMFS_BELIEVED },
+	{ "a counter that is taken to be 60 times faster", 10 * DAY, 60, 60, 60 * KHZ,
+	  GMFS_BELIEVED },
 	{ "a kernel that does not know the rate", 10 * DAY, 60, 11 * DAY, 1, GMFS_BELIEVED },
 };
 
