@@ -685,13 +685,15 @@ static int seal(const void *image, size_t size)
  *
  * Context: being mounted for the first time; may sleep.
  * Return: 0; -EUCLEAN if the image was refused; -EBUSY for discarding it while
- * it is published; -ENOMEM.
+ * it is published; -ENOMEM; -EINTR if killed while waiting.
  */
 int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 {
 	int err = 0;
 
-	down_write(&gmfs.change);
+	*why = "interrupted";
+	if (down_write_killable(&gmfs.change))
+		return -EINTR;
 	*why = "out of memory";
 	if (gmfs.refused && discard && gmfs.frozen) {
 		*why = "the image to discard is published: write 0 to active first";
@@ -788,7 +790,10 @@ static int switch_active(bool on, gfp_t gfp)
 {
 	int err = 0;
 
-	down_write(&gmfs.change);
+	if (gfp & __GFP_NOFAIL)
+		down_write(&gmfs.change);
+	else if (down_write_killable(&gmfs.change))
+		return -EINTR;
 	if (on && !gmfs.frozen) {
 		err = publish(gfp);
 		if (!err)

@@ -18,7 +18,8 @@ static ssize_t name##_show(struct kobject *kobj, struct kobj_attribute *attr, \
 { \
 	ssize_t len; \
 	\
-	down_read(&gmfs.change); \
+	if (down_read_killable(&gmfs.change)) \
+		return -EINTR; \
 	len = sysfs_emit(buf, __VA_ARGS__); \
 	up_read(&gmfs.change); \
 	return len; \
@@ -32,16 +33,6 @@ static const char *state(void)
 	if (gmfs.frozen)
 		return "frozen";
 	return gmfs.sb ? "mounted" : "unmounted";
-}
-
-static u32 largest_free(void)
-{
-	u32 nr;
-
-	mutex_lock(&gmfs.region.lock);
-	nr = gmfs_blocks_largest(&gmfs.region.blocks);
-	mutex_unlock(&gmfs.region.lock);
-	return nr;
 }
 
 /* Without the head. */
@@ -68,8 +59,28 @@ SHOW(files, "%u\n", files());
 SHOW(blocks, "%u\n", blocks());
 SHOW(blocks_used, "%u\n", blocks() - READ_ONCE(gmfs.region.blocks.nr_free));
 SHOW(blocks_free, "%u\n", READ_ONCE(gmfs.region.blocks.nr_free));
-SHOW(largest_free, "%u\n", largest_free());
 SHOW(quarantine, "%s\n", gmfs.refused ?: "");
+
+/* Looks at all free runs with the allocator's lock held, so it is for root alone. */
+static ssize_t largest_free_show(struct kobject *kobj, struct kobj_attribute *attr,
+				 char *buf)
+{
+	u32 nr;
+
+	if (down_read_killable(&gmfs.change))
+		return -EINTR;
+	if (mutex_lock_killable(&gmfs.region.lock)) {
+		up_read(&gmfs.change);
+		return -EINTR;
+	}
+	nr = gmfs_blocks_largest(&gmfs.region.blocks);
+	mutex_unlock(&gmfs.region.lock);
+	up_read(&gmfs.change);
+	return sysfs_emit(buf, "%u\n", nr);
+}
+
+static struct kobj_attribute largest_free_attr = __ATTR(largest_free, 0400, largest_free_show,
+							NULL);
 
 /* What is published, kept while nothing is mounted, or refused. */
 static ssize_t image_read(struct file *file, struct kobject *kobj,
@@ -78,7 +89,8 @@ static ssize_t image_read(struct file *file, struct kobject *kobj,
 {
 	ssize_t len = -ENODATA;
 
-	down_read(&gmfs.change);
+	if (down_read_killable(&gmfs.change))
+		return -EINTR;
 	if (gmfs.image)
 		len = memory_read_from_buffer(buf, count, &pos, gmfs.image,
 					      gmfs.image_size);
