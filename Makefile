@@ -53,7 +53,7 @@ help:
 	@echo "make deb       the Debian package guestmemfs-dkms, into O=<dir> or the cache"
 	@echo "make demo      a live update of a KVM guest (DEMO_MEM, DEMO_REGION, DEMO_HOST)"
 	@echo "make demo-template  one template VM and its clones"
-	@echo "make check     lint, unit, tool, kunit and vmtest; ends in N passed, N failed"
+	@echo "make check     lint, lab, unit, tool, kunit and vmtest; ends in N passed, N failed"
 	@echo "make lint      checkpatch, sparse, W=1, kernel-doc, shellcheck"
 	@echo "make unit      the pure code in userspace, under ASan and UBSan"
 	@echo "make fuzz      10 million mutated images (FUZZ, SEED)"
