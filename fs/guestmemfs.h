@@ -28,7 +28,7 @@
  * @lock: protects @blocks, from mounting on
  * @blocks: which blocks are in use
  * @written: one bit a block that holds a file's data and not an earlier
- *	owner's; set under the block's lock in @zeroing, cleared while nobody can set
+ *	owner's; set under the block's lock in @zeroing, cleared while no task can set
  *	it: when a block gets free, and by FALLOC_FL_ZERO_RANGE; read without a lock
  * @zeroing: one bit a block, a lock: one task zeroes the block, the others wait
  */
@@ -129,7 +129,7 @@ struct gmfs {
  * @vfs: the VFS's part
  * @extents: regular files: where the blocks are; written with the mapping's
  *	invalidate_lock held for writing; Documentation/locking.rst says who reads
- * @users: regular files: mappings by pfns and whoever changes blocks, or, below
+ * @users: regular files: mappings by pfns and operations that change blocks, or, below
  *	zero, mappings by pages; see fs/mmap.c
  * @had_pud: regular files: some mapping has had a PUD entry; set with invalidate_lock
  *	held for reading

@@ -954,7 +954,7 @@ static void take_copy(struct left *head, struct gmfs_copy *copy)
 	/* That KHO has brought an image shows that memory has lasted. */
 	choice = gmfs_copy_choose(copy, head->image ? 0 : head->err, head->image, head->size,
 				  gmfs_slots_generation(), &why);
-	/* Nobody vouches for a copy without a record: one that is bad must be seen. */
+	/* A copy without a record may be damaged: one that is bad must be seen. */
 	if (!choice && !copy->recorded)
 		choice = is_bad(copy);
 	gmfs.clean = !choice;

@@ -179,7 +179,7 @@ static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 	/* Mapped to read while the file was open for writing; then came a remount. */
 	if (sb_rdonly(inode->i_sb) && !(vmf->vma->vm_flags & VM_MAYWRITE))
 		return VM_FAULT_SIGBUS;
-	/* Without a retry only a signal that kills ends the wait: nobody sees the SIGBUS. */
+	/* Without a retry only a signal that kills ends the wait, and then the SIGBUS does not matter. */
 	err = may_retry ? gmfs_change_try_begin() : gmfs_change_begin_wait();
 	if (err == -EAGAIN)
 		return gmfs_fault_wait(vmf, err);
@@ -501,7 +501,7 @@ unsigned int gmfs_largest_order(void)
 void gmfs_mmap_init(void)
 {
 	if (GMFS_MBIND_OOPSES || huge_needs_admin)
-		pr_warn("security: on this kernel mbind() of a huge mapping can oops, a local denial of service (fixed in 6.12.118 and 7.3.4); tasks without CAP_SYS_ADMIN get 4 KiB mappings, unless huge_needs_admin=0\n");
+		pr_warn("security: before Linux 6.12.118 and 7.3.4 mbind() of a huge mapping can oops, a local denial of service; tasks without CAP_SYS_ADMIN get 4 KiB mappings, unless huge_needs_admin=0\n");
 }
 
 /* The largest entry of a new mapping, by the mount's options and who maps. */

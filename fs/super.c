@@ -435,7 +435,7 @@ void gmfs_super_loaded(bool success)
 		unregister_filesystem(&gmfs_type);
 	WRITE_ONCE(gmfs.loading, success ? GMFS_LOADED : GMFS_NOT_LOADED);
 	wake_up_all(&gmfs.thawed);
-	/* A module whose loading fails is freed at once, whoever has a reference. */
+	/* A module whose loading fails is freed at once, references or not. */
 	while (!success && module_refcount(THIS_MODULE) > 1)
 		msleep(20);
 }

@@ -233,7 +233,7 @@ static int find_moved(struct gmfs_found *found)
 	return -ENXIO;
 }
 
-/* What gmfs_head_find() says, and whether memory has lasted since. */
+/* gmfs_head_find(), and whether memory has lasted since. */
 static int find(const struct gmfs_head *head, struct gmfs_found *found)
 {
 	int err = gmfs_head_find(head, found);

@@ -239,7 +239,7 @@ bool gmfs_seal_is_at(const void *map, u64 addr, struct gmfs_found *found)
 #define MIN_TOLERANCE	(5 * NSEC)
 #define MAX_TOLERANCE	(86400 * NSEC)
 
-/* What a counter has counted, in nanoseconds. */
+/* Cycles of a counter in nanoseconds. */
 static u64 tsc_to_ns(u64 cycles, u64 khz)
 {
 	u64 ms = cycles / khz;

@@ -302,9 +302,12 @@ static void print_choice(const struct choice *c)
 		       human(total(node)));
 	printf("\n\nKernel command line:\nguestmemfs=%s@%s memmap=%s$%s%s\n",
 	       exact(c->size), exact(c->base), exact(c->size), exact(c->base), kho);
-	/* The shell that reads it takes one layer of backslashes, GRUB the other. */
+	/*
+	 * The shell that reads it takes one layer of backslashes, GRUB the other. KASLR
+	 * keeps off the first entries, and of several guestmemfs= the last counts.
+	 */
 	printf("\nThe same for GRUB, at the end of /etc/default/grub; then update-grub:\n"
-	       "GRUB_CMDLINE_LINUX_DEFAULT=\"guestmemfs=%s@%s memmap=%s\\\\\\$%s%s $GRUB_CMDLINE_LINUX_DEFAULT\"\n",
+	       "GRUB_CMDLINE_LINUX_DEFAULT=\"memmap=%s\\\\\\$%s $GRUB_CMDLINE_LINUX_DEFAULT guestmemfs=%s@%s%s\"\n",
 	       exact(c->size), exact(c->base), exact(c->size), exact(c->base), kho);
 	if (node < 0 && nr_nodes > 1)
 		warn("no node is known to have room for all of it: it is on several");

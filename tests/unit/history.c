@@ -35,7 +35,7 @@ struct tree {
 	char data[MAX_TREE];
 };
 
-/* What a region finds: an errno and perhaps a tree. */
+/* The result of reading a region: an errno and perhaps a tree. */
 struct view {
 	int err;
 	struct tree tree;
@@ -61,7 +61,7 @@ static struct world {
 	struct gmfs_stamp now;
 } w;
 
-/* What the memory was at some earlier times. */
+/* The memory at some earlier times. */
 static char old[KEPT][MEMORY];
 static int history, cuts;
 static char log_text[400];
@@ -233,7 +233,7 @@ static const struct step {
 
 /* --- histories --------------------------------------------------------------- */
 
-/* What the next kernel is, and what KHO brings to it. */
+/* The next kernel, and the copy that KHO brings to it. */
 static void jump(void)
 {
 	w.region = rnd(2);

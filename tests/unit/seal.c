@@ -511,7 +511,7 @@ static const struct clocks clock_table[] = {
 	{ "a kernel that does not know the rate", 10 * DAY, 60, 11 * DAY, 1, GMFS_BELIEVED },
 };
 
-/* What dates a seal does not change it, and is torn or missing without harm. */
+/* A date record does not change the seal, and may be torn or missing. */
 static void redated(const void *arg)
 {
 	struct gmfs_stamp then = at(1, T, DAY, KHZ), later = at(2, T + DAY, 2 * DAY, KHZ);

@@ -53,7 +53,7 @@ stage3() {
 	compare "the right time again"
 	umount $mnt
 	rmmod guestmemfs
-	# What this boot has accepted it goes on to accept.
+	# A boot goes on to accept an image that it has accepted.
 	shift_clock $((3 * 86400))
 	start
 	compare "in the same boot any time will do"

@@ -97,7 +97,7 @@ static int get_handle(const char *path, union handle *h, int flags)
 	return name_to_handle_at(AT_FDCWD, path, &h->fh, &mount, flags);
 }
 
-/* What a handle leads to, compared with an inode number. */
+/* The inode that a handle leads to, compared with a number. */
 static const char *follow(union handle *h, ino_t ino)
 {
 	int dir = open_or_die(".", O_RDONLY), fd;

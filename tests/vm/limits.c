@@ -66,7 +66,7 @@ static const char *answer(long result)
 	return result < 0 ? strerrorname_np(errno) : "ok";
 }
 
-/* What became of a child: 0 is success. */
+/* The end of a child: 0 is success. */
 static const char *fate(pid_t child)
 {
 	static char text[20];

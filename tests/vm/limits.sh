@@ -64,7 +64,7 @@ stage1() {
 	if [[ $kernel = debian-6.12 ]]; then limit mincore absent; else limit mincore ok; fi
 	# It fails, and the contents are gone.
 	limit discard zeroes
-	# What works, so that the list above is not longer than it need be.
+	# These operations work.
 	limit futex-private ok
 	limit buffered-read ok
 	limit qemu-advice ok
@@ -95,7 +95,7 @@ nested() {
 }
 
 # qemu FILE ARGUMENT...: QEMU with 64 MiB in FILE, which it makes if it must; it ends at
-# once. What it says is in /tmp/qemu.
+# once. Its output is in /tmp/qemu.
 qemu() {
 	local file=$1
 	shift

@@ -3,7 +3,7 @@
 # The orders in which things happen to a host. After each, everything that the
 # tree tells, its extents and its contents are what they were, or it says why not.
 # lab: memory=4G kernels=kho,debian-6.12,debian-7 with=debian-6.12,debian-7 seconds=1500
-# lab: cpus=1 reboot=yes
+# lab: cpus=1 reboot=yes limit=4500M
 
 active=/sys/fs/guestmemfs/active
 status=/sys/fs/guestmemfs

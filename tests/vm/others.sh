@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Programs that others wrote: the kernel's selftests, stress-ng and fio.
 # As many inodes as stress-ng makes need a large region.
-# lab: memory=264G append=guestmemfs=257G,memmap=257G$4G seconds=700
+# lab: memory=264G append=guestmemfs=257G,memmap=257G$4G seconds=700 limit=2500M
 # lab-debug: memory=88G append=guestmemfs=81G,memmap=81G$4G
 
 # ksft TEXT FAILS COMMAND...: a selftest passes, but for the tests named in FAILS.
@@ -35,7 +35,7 @@ stressors() {
 	mount -o remount,fileio $mnt
 	check "stress-ng: mmap stressors, $time s" stress-ng --temp-path $mnt/stress --timeout $time \
 		--verify --metrics-brief --log-file /tmp/stress --mmap 1 --mmap-file --mmap-bytes 64M \
-		--mmapfixed 1 --mmaphuge 1 --mmaphuge-file --remap 1
+		--mmapfixed 1 --mmaphuge 1 --mmaphuge-mmaps 64 --mmaphuge-file --remap 1 --remap-pages 512
 	check "stress-ng: file stressors" stress-ng --temp-path $mnt/stress --timeout $time \
 		--verify --metrics-brief --log-file /tmp/stress-files --fallocate 1 --fallocate-bytes 64M --fpunch 1 \
 		--seek 1 --seek-size 16M --rename 1 --link 1 --symlink 1 --dentry 1 --dentries 100 \

@@ -2,7 +2,7 @@
 /*
  * A rival for the region: shows the first word at a physical address in the log;
  * or, with set=VALUE, changes the 32 bits there, big-endian; or, with
- * claim=BYTES, holds that range so that nobody else can claim it; or, with rival=1,
+ * claim=BYTES, holds that range so that no other driver can claim it; or, with rival=1,
  * holds the filesystem's name.
  */
 #include <linux/fs.h>

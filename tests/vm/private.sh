@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Private mappings: copy on write, who may not be there at the same time, and
 # the page cache they are made of.
-# lab: memory=4G limit=3500M
+# lab: memory=4G
 
 p=$mnt/p
 cached() { /job/tests/gmem cached $p; }
@@ -33,7 +33,7 @@ rdonly() {
 	before=$(stat -c %b $mnt/hole)
 	rm -f /tmp/held /tmp/go
 	mkfifo /tmp/go
-	(sleep 3; mount -o remount,ro $mnt; echo) >/tmp/go &
+	(soon test -s /tmp/held; mount -o remount,ro $mnt; echo) >/tmp/go &
 	status=$(/job/tests/private watch-hole $mnt/hole </tmp/go >/tmp/held 2>&1; echo $?)
 	same "mapped before that: SIGBUS" 135 "$status"
 	wait $!

@@ -36,6 +36,8 @@ stage1() {
 	no_load "somebody has a part of it" "is claimed by somebody else" region=1G@4G
 	rmmod guestmemfs_peek
 	check "a good one" load region=1G@4G
+	same "sysfs: only root has free runs counted" "400 444" \
+		"$(stat -c %a /sys/fs/guestmemfs/{largest_free,blocks_free} | xargs)"
 	check "is in /proc/iomem" grep -q '100000000-13fffffff : guestmemfs' /proc/iomem
 	same "PAT entry" "PAT: [mem 0x0000000100000000-0x0000000140000000] write-back" \
 		"$(grep -m1 0x0000000100000000-0x0000000140000000 /sys/kernel/debug/x86/pat_memtype_list)"

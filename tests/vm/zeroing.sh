@@ -47,6 +47,7 @@ together() {
 }
 
 limited() {
+	local pid
 	mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	echo +cpu >/sys/fs/cgroup/cgroup.subtree_control
 	mkdir $cgroup
@@ -55,10 +56,16 @@ limited() {
 	check "zeroing: cpu.max held it up" test \
 		"$(awk '$1 == "nr_throttled" { print $2 }' $cgroup/cpu.stat)" -gt 2
 	rm $mnt/a
-	in_cgroup /job/tests/zeroing $mnt/a 0 $half >/dev/null &
+	# At a hundredth of a CPU a block takes a second or more.
+	echo 1000 100000 >$cgroup/cpu.max
+	(in_cgroup /job/tests/zeroing $mnt/a 0 $half) >/dev/null &
 	soon test -s $mnt/a
-	kill -9 $!
-	check "zeroing: a signal ends it" soon sh -c "! kill -0 $! 2>/dev/null"
+	pid=$(cat $cgroup/cgroup.procs)
+	kill -9 "$pid"
+	check "zeroing: a signal ends it" soon sh -c "! kill -0 $pid 2>/dev/null"
+	check "zeroing: it ended before all was zeroed" test "$(io -r -c 'fiemap -v' $mnt/a |
+		awk 'NR > 2 && $NF ~ /8/ { n++ } END { print n + 0 }')" -gt 0
+	echo max >$cgroup/cpu.max
 	check "zeroing: what was left is zeroed when it is touched" /job/tests/gmem zero $mnt/a
 }
 
