@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Inodes and names. As in ramfs the dcache is the directory, and libfs does the
- * work; what is added is that nothing changes while the tree is frozen. Every
- * operation here is between gmfs_change_begin() and gmfs_change_end(), the
- * dcache's part included: that is why unlink drops the dentry and rename moves
- * it here rather than leave it to the VFS, which does so after the operation.
+ * work; what is added is that nothing changes while the tree is frozen. Each change
+ * to the tree is between gmfs_change_begin() and gmfs_change_end(), the dcache's part
+ * included: that is why unlink drops the dentry and rename moves it here rather than
+ * leave it to the VFS, which does so after the operation. A new inode is made before,
+ * without a link.
  *
  * Access times are not kept: reading must not change what was published.
  */
@@ -246,15 +247,19 @@ struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
  * Context: outside gmfs_change_begin(), as the inode is charged to a memory cgroup, and
  * reclaim for its limit must not hold up a freeze; may sleep.
  * Return: as gmfs_inode_alloc(); -ENOSPC too if there are no more inodes, or numbers for
- * them.
+ * them; -EOVERFLOW if the mount does not map the caller's user or group.
  */
 struct inode *gmfs_inode_new(struct mnt_idmap *idmap, struct inode *dir,
 			     umode_t mode, dev_t dev)
 {
 	const s64 max = GMFS_MAX_NEXT_INO - 1;
-	s64 last = atomic64_fetch_add_unless(&gmfs.last_ino, 1, max);
 	struct inode *inode;
+	s64 last;
 
+	/* The VFS does not look for a whiteout that a rename over a file leaves. */
+	if (!fsuidgid_has_mapping(dir->i_sb, idmap))
+		return ERR_PTR(-EOVERFLOW);
+	last = atomic64_fetch_add_unless(&gmfs.last_ino, 1, max);
 	if (last >= max)
 		return ERR_PTR(-ENOSPC);
 	inode = alloc(dir->i_sb, last + 1, mode, dev, false);

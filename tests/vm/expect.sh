@@ -78,11 +78,27 @@ idmapped_tmpfile() {
 	rm -r source idmapped
 }
 
+# A caller whom the mount does not map replaces a file, and would leave a whiteout. tmpfs
+# gives it owner -1, which no image may have.
+idmapped_whiteout() {
+	mkdir -m 777 source idmapped
+	touch source/a source/b
+	mount --bind -o X-mount.idmap=b:0:1000:1000 source idmapped || return
+	setpriv --reuid 3000 --regid 3000 --clear-groups \
+		/job/tests/expect whiteout idmapped/a idmapped/b
+	umount idmapped
+	(cd source && stat -c '%n %u' -- *)
+	rm -r source idmapped
+}
+
 idmaps() {
 	chmod 755 $mnt /mnt/t
 	alike "idmap: owners in an idmapped mount as on tmpfs" idmapped
 	alike "idmap: the owner of an O_TMPFILE" idmapped_tmpfile
 	same "idmap: a new file's owner is mapped" "0 1" "$(cd $mnt && idmapped_tmpfile 2>&1)"
+	same "idmap: no whiteout whose owner is not mapped" \
+		"whiteout: Value too large for defined data type a 0 b 0" \
+		"$(cd $mnt && idmapped_whiteout 2>&1 | xargs)"
 	chmod 700 $mnt
 }
 
