@@ -217,7 +217,7 @@ static ssize_t write_chunks(struct kiocb *iocb, struct iov_iter *from)
  * @from: where from
  *
  * Return: bytes written; -EINVAL without the mount option "fileio"; -EBUSY while
- * the tree is frozen; -ETXTBSY if the file has private mappings; -ENOSPC;
+ * the tree is frozen; -ETXTBSY if the file has mappings by pages; -ENOSPC;
  * -EFBIG; -EFAULT; -ENOMEM; -EINTR if killed.
  */
 ssize_t gmfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -332,16 +332,19 @@ static void unlock_files(struct inode *in, struct inode *out)
  * Both files are locked for one chunk at a time, or a balloon could not punch the
  * source until all is copied. Returns the bytes copied, 0 at EOF of the source.
  */
-static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct inode *out,
+static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct file *file_out,
 			   loff_t pos_out, u64 len)
 {
+	struct inode *out = file_inode(file_out);
 	ssize_t n = 0;
 	loff_t size;
-	int err = 0;
+	int err;
 
 	lock_files(in, out);
+	/* Between two chunks chmod() and chattr() can come. */
+	err = IS_IMMUTABLE(out) ? -EPERM : file_remove_privs(file_out);
 	size = i_size_read(in);
-	if (pos_in < size) {
+	if (!err && pos_in < size) {
 		n = chunk_at(pos_in, min_t(u64, len, size - pos_in));
 		n = chunk_at(pos_out, n);
 		err = copy_chunk(in, pos_in, out, pos_out, n);
@@ -350,7 +353,7 @@ static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct inode *out,
 	return err ?: n;
 }
 
-static ssize_t copy_chunks(struct inode *in, loff_t pos_in, struct inode *out,
+static ssize_t copy_chunks(struct inode *in, loff_t pos_in, struct file *file_out,
 			   loff_t pos_out, u64 len)
 {
 	ssize_t n = 0;
@@ -358,7 +361,7 @@ static ssize_t copy_chunks(struct inode *in, loff_t pos_in, struct inode *out,
 
 	while (done < len) {
 		n = fatal_signal_pending(current) ? -EINTR :
-		    copy_locked(in, pos_in + done, out, pos_out + done, len - done);
+		    copy_locked(in, pos_in + done, file_out, pos_out + done, len - done);
 		if (n <= 0)
 			break;
 		done += n;
@@ -379,7 +382,7 @@ static ssize_t copy_chunks(struct inode *in, loff_t pos_in, struct inode *out,
  * Other changes of either file can come between two chunks of CHUNK bytes.
  *
  * Return: bytes copied; as gmfs_write_iter(), except that "fileio" is not needed; -EIO if
- * the source's memory is bad.
+ * the source's memory is bad; -EPERM if the target has become immutable.
  */
 ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
 			     struct file *file_out, loff_t pos_out, size_t len,
@@ -388,14 +391,10 @@ ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
 	struct inode *in = file_inode(file_in), *out = file_inode(file_out);
 	ssize_t ret;
 
-	inode_lock(out);
-	ret = file_remove_privs(file_out);
-	if (!ret)
-		ret = gmfs_file_begin_write(out);
-	inode_unlock(out);
+	ret = gmfs_file_begin_write(out);
 	if (ret)
 		return ret;
-	ret = copy_chunks(in, pos_in, out, pos_out, len);
+	ret = copy_chunks(in, pos_in, file_out, pos_out, len);
 	gmfs_file_end_write(out);
 	return ret;
 }
