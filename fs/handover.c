@@ -173,7 +173,7 @@ void gmfs_change_end(void)
  * gmfs_charge - take room that an inode, a name or an attribute has in an image
  * @bytes: how much, at most; gmfs_uncharge() gives it back
  *
- * Context: inside gmfs_change_begin().
+ * Context: inside gmfs_change_begin(), or for an inode that has no link yet.
  * Return: 0, or -ENOSPC if the region's head could not hold such an image.
  */
 int gmfs_charge(u32 bytes)
@@ -918,8 +918,8 @@ static void take_image(void *image, size_t size, const char *from, const char *o
 	take_blocks(&img);
 	pr_info("took over %u inodes from %s\n", img.nr_inodes, from);
 	/* No crash from here on may bring back what the head has had before. */
-	if (!gmfs.clean)
-		gmfs_slots_open();
+	if (!gmfs.clean && gmfs_slots_open())
+		pr_warn("out of memory: until the files are unmounted, a crash can bring back an earlier tree\n");
 	seal(image, size);
 }
 
@@ -961,6 +961,8 @@ static void take_copy(struct left *head, struct gmfs_copy *copy)
 	if (!choice) {
 		if (copy->recorded && gmfs_crc32c(copy->image, copy->size) != copy->crc)
 			pr_warn("KHO's copy of the image is damaged: taking the region's\n");
+		else if (copy->recorded && copy->generation < gmfs_slots_generation())
+			pr_info("KHO's copy of the image is not later than the region's: taking the region's\n");
 		kvfree(copy->image);
 		take_image(head->image, head->size, "KHO", NULL);
 		return;

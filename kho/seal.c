@@ -328,13 +328,14 @@ enum gmfs_belief gmfs_head_belief(struct gmfs_found *found,
  * @generation: of what is in the head, or 0
  * @why: what is wrong with @copy, set if it is refused
  *
- * The head was written last and has a checksum. The same generation is the same tree,
+ * The head was written last and has a checksum, so a whole image in it is taken unless the
+ * copy is recorded to be later. The same generation is the same tree,
  * but not always the same bytes: a tree that has not changed since it was sealed is
  * written down for KHO again, with the names of a directory in another order. A module
  * of 0.1 seals what it gives to KHO, so where its head is whole it is as good.
  *
  * Return: 0 to take the head's image; 1 to take the copy; -EBADMSG if the copy is damaged;
- * -EUCLEAN if it is older than what is in the head.
+ * -EUCLEAN if the head was opened after the copy was made.
  */
 int gmfs_copy_choose(const struct gmfs_copy *copy, int err, const void *image,
 		     size_t size, u64 generation, const char **why)
@@ -345,7 +346,7 @@ int gmfs_copy_choose(const struct gmfs_copy *copy, int err, const void *image,
 		return 0;
 	if (!copy->recorded)
 		return !whole;
-	if (whole && copy->generation == generation)
+	if (whole && copy->generation <= generation)
 		return 0;
 	if (gmfs_crc32c(copy->image, copy->size) != copy->crc) {
 		*why = "KHO's copy of it is damaged: its checksum is wrong";
@@ -353,10 +354,6 @@ int gmfs_copy_choose(const struct gmfs_copy *copy, int err, const void *image,
 	}
 	if (copy->generation > generation)
 		return 1;
-	if (whole) {
-		*why = "KHO's copy of it is older than the image in the region's head";
-		return -EUCLEAN;
-	}
 	if (err == -EUCLEAN) {
 		*why = "the region was changed after KHO got its copy (a crash?)";
 		return -EUCLEAN;
