@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Programs that others wrote: the kernel's selftests, stress-ng and fio.
 # As many inodes as stress-ng makes need a large region.
-# lab: memory=264G append=guestmemfs=257G,memmap=257G$4G seconds=700 limit=2500M
+# lab: memory=264G append=guestmemfs=257G,memmap=257G$4G seconds=700
 # lab-debug: memory=88G append=guestmemfs=81G,memmap=81G$4G
 
 # ksft TEXT FAILS COMMAND...: a selftest passes, but for the tests named in FAILS.
@@ -49,7 +49,10 @@ stressors() {
 stage1() {
 	start
 	truncate -s 16M $mnt/pfn
+	# It maps to read; while the file is open for writing that is by pfns.
+	exec 9<>$mnt/pfn
 	ksft "selftests/mm/pfnmap" "" /job/tests/pfnmap -- $mnt/pfn
+	exec 9>&-
 	cd $mnt || return
 	# 6.12: mincore() asks the page cache about a VM_PFNMAP mapping, which is not
 	# there, and mremap() does not move several VMAs at once.

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Private mappings: copy on write, who may not be there at the same time, and
 # the page cache they are made of.
-# lab: memory=4G
+# lab: memory=4G limit=4500M
 
 p=$mnt/p
 cached() { /job/tests/gmem cached $p; }
