@@ -244,8 +244,8 @@ static int shrink(struct inode *inode, loff_t old, loff_t size)
  * @size: the new size in bytes
  *
  * Context: inside gmfs_change_begin(), with the inode's lock held; may sleep.
- * Return: 0; -ETXTBSY if the file has private mappings; -ENOSPC or -ENOMEM; and
- * size, blocks and contents are unchanged.
+ * Return: 0; -ETXTBSY if the file has mappings by pages; -ENOSPC, -ENOMEM, or -EINTR if
+ * killed; and size, blocks and contents are unchanged.
  */
 int gmfs_file_resize(struct inode *inode, loff_t size)
 {
@@ -395,8 +395,8 @@ static int change_range(struct inode *inode, int mode, loff_t from, loff_t to)
  * @len: number of bytes
  *
  * Return: 0; -ENOSPC with nothing changed; -EBUSY while the tree is frozen;
- * -ETXTBSY if the file has private mappings; -EOPNOTSUPP for another mode;
- * -EFBIG beyond s_maxbytes or RLIMIT_FSIZE; -ENOMEM.
+ * -ETXTBSY if the file has mappings by pages; -EOPNOTSUPP for another mode;
+ * -EFBIG beyond s_maxbytes or RLIMIT_FSIZE; -ENOMEM; -EINTR if killed.
  */
 long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {

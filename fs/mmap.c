@@ -179,7 +179,7 @@ static vm_fault_t wait_until_ready(struct vm_fault *vmf)
 	/* Mapped to read while the file was open for writing; then came a remount. */
 	if (sb_rdonly(inode->i_sb) && !(vmf->vma->vm_flags & VM_MAYWRITE))
 		return VM_FAULT_SIGBUS;
-	/* Without a retry only a signal that kills ends the wait, and then the SIGBUS does not matter. */
+	/* Without a retry only a signal that kills ends the wait; then SIGBUS is as good. */
 	err = may_retry ? gmfs_change_try_begin() : gmfs_change_begin_wait();
 	if (err == -EAGAIN)
 		return gmfs_fault_wait(vmf, err);

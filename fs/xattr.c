@@ -164,7 +164,7 @@ static int init_security(struct inode *inode, const struct xattr *array,
  * @dir: the directory it will be in
  * @name: the name it will have, or NULL
  *
- * Context: inside gmfs_change_begin(); may sleep.
+ * Context: the inode has no link yet, so outside gmfs_change_begin(); may sleep.
  * Return: 0; -ENOSPC; -ENOMEM; what the security module returned.
  */
 int gmfs_xattr_init_security(struct inode *inode, struct inode *dir,
