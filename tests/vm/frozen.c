@@ -7,7 +7,7 @@
  * threads: a thread writes to the third block and sleeps. Meanwhile the others map and
  *	unmap memory, fault elsewhere, read /proc/self/smaps and send it a signal. Then
  *	"held" is printed, and the thread is waited for.
- * syscall: read() to the third block sleeps and is not disturbed by a signal, which is
+ * syscall: read() to another page of the third block sleeps and is not disturbed by a signal, which is
  *	handled when read() is done. "held" is printed before the signal is sent.
  */
 #include <errno.h>
@@ -77,7 +77,7 @@ static void *read_there(void *arg)
 
 	(void)arg;
 	tid = syscall(SYS_gettid);
-	must(read(fd, file + AT, 4096) == 4096, "read()");
+	must(read(fd, file + AT + MIB, 4096) == 4096, "read()");
 	return NULL;
 }
 

@@ -9,7 +9,7 @@ stage1() {
 	new_log >/dev/null
 	check "load, told that the kernel has the fault" load huge_needs_admin=1
 	logs "the log says that this is about security, and what helps" \
-		"security: .*mbind.*6\.12\.118.*huge_needs_admin=0"
+		"security: .*6\.12\.118.*mbind.*huge_needs_admin=0"
 	check "mount" mount_g
 	truncate -s 16M $mnt/a
 	chmod 755 $mnt
