@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # A wall clock that does not agree with the time-stamp counter after a kexec, as after
 # a reset that no kernel noticed: nothing is believed, nothing is lost.
-# lab: memory=4G cpus=1 kernels=kho,debian-6.12 append=guestmemfs=1152M,memmap=1152M$4992M,kho=off
+# lab: memory=4G cpus=1 kernels=kho append=guestmemfs=1152M,memmap=1152M$4992M,kho=off
 
 status=/sys/fs/guestmemfs
 

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Programs that expect what tmpfs does: each call is made here and on a tmpfs, and the
 # results are compared.
-# lab: memory=4G cpus=1 kernels=kho,debian-6.12,debian-7
+# lab: memory=4G cpus=1 kernels=debian-6.12,debian-7
 
 expect() { /job/tests/expect "$@" 2>&1; }
 

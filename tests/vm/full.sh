@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # A hole is touched and no block is free: SIGBUS, and the log says what to do.
-# lab: memory=4G
+# lab: memory=4G kernels=kho
 
 stage1() {
 	start

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # The limits that Documentation/filesystems/guestmemfs.rst lists: each operation that a
 # shared mapping of a guestmemfs file refuses or does differently, beside tmpfs.
-# lab: memory=4G kernels=kho,debian-6.12,debian-7
+# lab: memory=4G kernels=debian-6.12,debian-7
 
 # perform OPERATION FILE: says in one word how it ended.
 perform() {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Kernels where mbind(MPOL_MF_STRICT) on a huge entry oopses: who gets such entries.
-# lab: memory=4G
+# lab: memory=4G kernels=debian-6.12
 
 faults() { /job/tests/mbind $mnt/a "$@" 2>&1; }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # KVM faults on memory whose entries others take away: KVM_RUN does not fail.
-# lab: memory=7G append=guestmemfs=3G,memmap=3G$4G
+# lab: memory=7G append=guestmemfs=3G,memmap=3G$4G kernels=debian-6.12
 
 # A probe at KVM's look for what a fault has entered makes it come later, where the
 # kernel has kprobes: then KVM_RUN of a module without the retry fails within seconds.
@@ -21,7 +21,7 @@ stage1() {
 	fallocate -l 1G $mnt/ram
 	widen && report info "KVM's second look is delayed by a probe"
 	check "the file can be mapped by a PUD entry" /job/tests/gmem faults $mnt/ram 0x40000000 1
-	rounds=$(/job/tests/vcpu $mnt/ram 30 2>&1)
+	rounds=$(/job/tests/vcpu $mnt/ram 15 2>&1)
 	same "a vCPU beside mremap() and readers of smaps: KVM_RUN does not fail" 0 $?
 	report info "$rounds"
 }

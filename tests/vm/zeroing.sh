@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # Who zeroes what fallocate() allocates: the caller, several of them in parallel.
-# lab: memory=4G kernels=kho,debian-6.12 seconds=400
+# lab: memory=4G kernels=debian-6.12 seconds=400
 
 cgroup=/sys/fs/cgroup/tenant
 half=$((400 << 20))
