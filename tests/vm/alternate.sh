@@ -3,6 +3,7 @@
 # Twenty kexecs in a row between an old kernel and a new one, with changes in
 # between: nothing differs from a model on another filesystem.
 # lab: memory=4G cpus=1 kernels=debian-6.12 with=debian-6.12,debian-7 seconds=1800 limit=4500M
+# lab-debug: limit=9G
 
 model=/job/model
 other=debian-7

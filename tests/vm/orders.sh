@@ -4,6 +4,7 @@
 # tree tells, its extents and its contents are what they were, or it says why not.
 # lab: memory=4G kernels=kho,debian-6.12,debian-7 with=debian-6.12,debian-7 seconds=1500
 # lab: cpus=1 reboot=yes limit=4500M
+# lab-debug: limit=9G
 
 active=/sys/fs/guestmemfs/active
 status=/sys/fs/guestmemfs

@@ -3,6 +3,7 @@
 # Private mappings: copy on write, who may not be there at the same time, and
 # the page cache they are made of.
 # lab: memory=4G limit=4500M
+# lab-debug: limit=9G
 
 p=$mnt/p
 cached() { /job/tests/gmem cached $p; }
