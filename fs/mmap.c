@@ -19,9 +19,9 @@
  * A file has either mappings by pages or anything else that maps or changes its
  * blocks, never both: the copy cannot go stale, reading it needs no lock against
  * changes, and no walk from a page to its mappings meets a pfn. @users of struct
- * gmfs_inode counts mappings by pages downwards and the others upwards. Whoever
- * comes second gets ETXTBSY, as with a program that runs. Each of the others
- * drops what is cached before it begins.
+ * gmfs_inode counts mappings by pages downwards and the others upwards. The kind
+ * that comes second gets ETXTBSY, as with a program that runs. Each of the others
+ * drops the page cache before it begins.
  *
  * mm->mmap_lock or the VMA's lock, then gmfs.change, then the mapping's
  * invalidate_lock; Documentation/locking.rst has the whole order.
@@ -331,7 +331,7 @@ static bool has_pfns(const struct vm_area_struct *vma)
 }
 
 /*
- * mremap() takes a PUD entry for a broken one and drops it, and nobody flushes it
+ * mremap() takes a PUD entry for a broken one and drops it without a flush
  * (get_old_pud() in mm/mremap.c). So there must be none in the VMA that it moves from,
  * which is one of this mm's, locked for writing. Other processes keep theirs.
  */
@@ -382,7 +382,7 @@ static bool unmap_parent(const struct vm_area_struct *child)
 
 /*
  * fork makes a VMA of another mm than current's. In current's, a split is of a VMA that
- * is there, and a move is to where there is none. Anything else is unknown to this file:
+ * is there, and a move is to a place without a VMA. Anything else is unknown to this file:
  * then nothing keeps an entry.
  */
 static void unmap_for(struct vm_area_struct *vma)

@@ -281,7 +281,7 @@ static void mark_taken(void *subtree, phys_addr_t phys, size_t size)
 		__free_page(page + i);
 }
 
-/* -ENOENT if there is none, as from a module of 0.1; -EIO if it makes no sense. */
+/* -ENOENT without a record, as from a module of 0.1; -EIO if it makes no sense. */
 static int read_record(struct gmfs_copy *copy, phys_addr_t *phys, size_t *size)
 {
 	int err = kho_retrieve_subtree(GMFS_KHO_RECORD, phys, size), found = 0;

@@ -267,7 +267,7 @@ static int find(const struct gmfs_head *head, struct gmfs_found *found)
  * boot is wiped, so that no later kernel believes it.
  *
  * Context: may sleep.
- * Return: 0; -ENOENT if there is none; -ENOMEM; -ETIME if the time-stamp counter went
+ * Return: 0; -ENOENT without an image; -ENOMEM; -ETIME if the time-stamp counter went
  * back since then; -ESTALE if the clocks do not agree about the time since then; as
  * gmfs_head_find().
  */
