@@ -17,6 +17,10 @@ fragment() {
 }
 
 stage1() {
+	if ! grep -q cgroup2 /proc/filesystems; then
+		report info "no control groups on $kernel"
+		return
+	fi
 	start
 	mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup
 	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
