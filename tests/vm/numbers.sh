@@ -10,6 +10,13 @@ stage1() {
 	cp /sys/kernel/debug/kho/out/sub_fdts/guestmemfs /job/planted
 	echo 0 >/sys/kernel/kho/active
 	# One number is left below the largest next-inode.
+	umount $mnt
+	rmmod guestmemfs
+	# A whole image in the head would go before the copy: take the magic from both slots.
+	for slot in 0 1; do
+		insmod /job/guestmemfs_peek.ko at=$(((4992 + slot) << 20)) set=0
+		rmmod guestmemfs_peek
+	done
 	check "edit" fdtput -t x /job/planted / next-inode 7ffffffe ffffffff
 	check "planted" insmod /job/guestmemfs_plant.ko
 	next_stage
