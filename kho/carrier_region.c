@@ -263,8 +263,8 @@ static int find(const struct gmfs_head *head, struct gmfs_found *found)
  * @size: bytes; set with @image
  * @why: of 160 bytes: what is wrong; set on failure but -ENOENT and -ENOMEM
  *
- * It stays in the head. If firmware began this kernel, what is there from an earlier
- * boot is wiped, so that no later kernel believes it.
+ * It stays in the head. If firmware began this kernel, an image of an earlier boot is
+ * wiped, so that no later kernel believes it.
  *
  * Context: may sleep.
  * Return: 0; -ENOENT without an image; -ENOMEM; -ETIME if the time-stamp counter went

@@ -9,9 +9,9 @@
  *
  * 1. The slot with the newest image is never written, except its state.
  * 2. The state, one aligned word, is cleared first and set last.
- * 3. Slot 0 decides whether there is anything, for a region of any size: without the
- *    magic there is nothing, and if it is of another region or version the head is
- *    refused, whatever its state and whatever is in slot 1. So the magic is
+ * 3. Slot 0 decides whether the head has a seal, for a region of any size: without
+ *    the magic the head is empty, and if slot 0 is of another region or version the
+ *    head is refused, whatever its state and the contents of slot 1. So the magic is
  *    stored after the rest of a seal, and zeroed before it.
  * 4. A slot that refuses the head keeps refusing it, with a state of GMFS_OPEN, until
  *    the new seal is complete.

@@ -50,6 +50,16 @@ discard() {
 	rm $mnt/all
 }
 
+# leave_later SEED: copy what KHO has got, and leave a later tree in the head.
+leave_later() {
+	published
+	rm $mnt/keep
+	truncate -s 6M $mnt/later
+	/job/tests/gmem fill $mnt/later "$1"
+	remember
+	umount $mnt
+}
+
 stage1() {
 	start
 	plant sed -i s/guestmemfs-v1/guestmemfs-v9/ /job/planted
@@ -143,12 +153,7 @@ stage13() {
 	logs "a damaged copy: the region's image is taken" "KHO's copy of the image is damaged"
 	mount_g
 	compare "a damaged copy"
-	published
-	rm $mnt/keep
-	truncate -s 6M $mnt/later
-	/job/tests/gmem fill $mnt/later 9
-	remember
-	umount $mnt
+	leave_later 9
 	check "plant an old copy" insmod /job/guestmemfs_plant.ko record=/job/planted-record
 	next_stage
 }
@@ -161,12 +166,7 @@ stage14() {
 	compare "an old copy"
 	rm $mnt/later
 	truncate -s 4M $mnt/keep
-	published
-	rm $mnt/keep
-	truncate -s 6M $mnt/later
-	/job/tests/gmem fill $mnt/later 10
-	remember
-	umount $mnt
+	leave_later 10
 	# As a module of 0.1 leaves it, whose head is at least as new.
 	check "plant an old copy without a record" insmod /job/guestmemfs_plant.ko
 	next_stage
