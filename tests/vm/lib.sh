@@ -12,15 +12,25 @@ report() {
 	echo "$1 $2"
 }
 
+# fail TEXT GOT [WANT]: the verdict has the last line of GOT, the console all of it.
+fail() {
+	report "not ok" "$1 (got ${2##*$'\n'}${3:+, expected $3})"
+	[[ $2 != *$'\n'* ]] || echo "$2"
+}
+
+# skip TEXT REASON: an expectation that this kernel or machine gives no way to check.
+skip() { report skip "$1 # $2"; }
+
 # check TEXT COMMAND...: the command must succeed.
 check() {
-	local text=$1 out
+	local text=$1 out status
 	shift
 	if out=$("$@" 2>&1); then
 		report ok "$text"
 	else
-		report "not ok" "$text"
-		echo "  failed: $*: $out"
+		status=$?
+		fail "$text" "${out:-nothing} and status $status"
+		echo "  failed: $*"
 	fi
 }
 
@@ -29,9 +39,9 @@ refused() {
 	local text=$1 message=$2 out
 	shift 2
 	if out=$("$@" 2>&1); then
-		report "not ok" "$text: it succeeded"
+		fail "$text" "success" "'$message'"
 	elif [[ $out != *"$message"* ]]; then
-		report "not ok" "$text: it said: $out"
+		fail "$text" "${out:-nothing}" "'$message'"
 	else
 		report ok "$text"
 	fi
@@ -42,12 +52,13 @@ same() {
 	if [[ $2 = "$3" ]]; then
 		report ok "$1"
 	elif [[ $2$3 = *$'\n'* ]]; then
-		report "not ok" "$1: see the console"
 		echo "$2" >/tmp/want
 		echo "$3" >/tmp/got
-		diff /tmp/want /tmp/got
+		diff /tmp/want /tmp/got >/tmp/diff
+		fail "$1" "other lines, of which diff says first '$(grep -m 1 '^[<>]' /tmp/diff)'"
+		cat /tmp/diff
 	else
-		report "not ok" "$1: '$3' and not '$2'"
+		fail "$1" "'$3'" "'$2'"
 	fi
 }
 
@@ -129,8 +140,7 @@ logs() {
 	if new_log >/tmp/log && grep -qE "$2" /tmp/log; then
 		report ok "$1"
 	else
-		report "not ok" "$1: not in the log: $2"
-		grep guestmemfs /tmp/log
+		fail "$1" "$(grep guestmemfs /tmp/log || echo "no line of the module's in the log")" "'$2'"
 	fi
 }
 
@@ -159,18 +169,18 @@ next_kernel() {
 
 # next_stage: into the next kernel, where the next stage runs.
 next_stage() {
-	local stage
+	local stage out
 	stage=$(cat /job/stage 2>/dev/null || echo 1)
 	echo $((stage + 1)) >/job/stage
-	if ! kexec_load "$@"; then
-		report "not ok" "kexec -l"
+	if ! out=$(kexec_load "$@" 2>&1); then
+		fail "kexec: it loads the next kernel" "${out:-nothing}"
 		return
 	fi
 	sync
 	echo "=== kexec" >/dev/ttyS0
 	kexec -e
 	sleep 60
-	report "not ok" "kexec -e"
+	fail "kexec: it jumps" "the same kernel, 60 s later"
 }
 
 # Who brings the image if all went well.
@@ -217,9 +227,8 @@ check_kmemleak() {
 	echo scan >/sys/kernel/debug/kmemleak
 	# A module that is gone has no names any more.
 	if grep -qE 'gmfs|\[guestmemfs\]|comm "(insmod|mount)"' /sys/kernel/debug/kmemleak; then
-		report "not ok" "kmemleak"
-		cat /sys/kernel/debug/kmemleak
+		fail "kmemleak: the module leaks nothing" "$(cat /sys/kernel/debug/kmemleak)"
 	else
-		report ok "kmemleak finds nothing of ours"
+		report ok "kmemleak: the module leaks nothing"
 	fi
 }
