@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a VM is made and started: the disk of its job, and QEMU's command line."""
+import os
+import subprocess
+from pathlib import Path
+
+CACHE = Path("/cache")
+PROJECT = Path("/project")
+
+# TCG does "rep stosb" and "rep movsb" a byte at a time: a kernel and a libc
+# that are told they are fast spend a quarter of a run in them.
+CPU = "max,erms=off,fsrm=off,fsrs=off,fzrm=off"
+
+# Left out: self-tests of ciphers and of random numbers, certificates, audit, IPv6, type
+# information for BPF and tracing; and patches for a single CPU.
+QUICK_BOOT = ("cryptomgr.notests audit=0 ipv6.disable=1 noreplace-smp initcall_blacklist="
+              "jent_mod_init,load_system_certificate_list,bpf_tcp_ca_kfunc_init,trace_eval_init ")
+
+
+def kernel_file(kernel, name):
+    return CACHE / f"kernel-{kernel}" / name
+
+
+def run(*command):
+    subprocess.run(command, check=True)
+
+
+def job_disk(kernel, directory, others=()):
+    """Make DIRECTORY/job.img, the ext4 image at /job in the VM.
+
+    It has all that a run needs beside the root disk, and the VM writes its state to it:
+    it outlives every kexec. OTHERS are kernels that the VM will kexec into.
+    """
+    job, build = directory / "job", CACHE / "build" / kernel
+    run("rm", "-rf", job)
+    (job / "kernels").mkdir(parents=True)
+    (job / "kernel-name").write_text(kernel + "\n")
+    run("cp", "-r", PROJECT / "tests/vm", job / "tests")
+    run("cp", *(f for f in (build / "tests/vm").iterdir()
+                if f.is_file() and os.access(f, os.X_OK) and f.suffix != ".sh"), job / "tests")
+    run("cp", *(PROJECT / "scripts/vm").iterdir(), *build.glob("*.ko"), build / "tool/guestmemfs",
+        kernel_file(kernel, "vmlinuz"), kernel_file(kernel, "initrd"), job)
+    # The guest in the VM always runs the small kernel.
+    run("cp", kernel_file("kho", "vmlinuz"), job / "guest-vmlinuz")
+    run("cp", kernel_file("kho", "guest-initrd"), job)
+    for other in {kernel, *others}:
+        modules = CACHE / "build" / other
+        if ready := os.environ.get("LAB_MODULES"):
+            modules = Path(ready, kernel_file(other, "release").read_text().strip())
+        (job / "kernels" / other).mkdir()
+        run("cp", modules / "guestmemfs.ko",
+            *(kernel_file(other, f) for f in ("vmlinuz", "initrd", "release")),
+            job / "kernels" / other)
+    # As installed ones are: insmod reads all of it.
+    run("strip", "--strip-debug", *job.rglob("*.ko"))
+    run("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", job,
+        directory / "job.img", "512M")
+    run("rm", "-rf", job)
+
+
+def command(kernel, directory, memory, append, *serials, cpus=2, cpu="", model=CPU, reboot=False,
+            accel="tcg,thread=multi"):
+    """QEMU for a VM with MEMORY MiB and the job disk of DIRECTORY, until it turns itself off.
+
+    SERIALS are its serial ports: the console, and then the verdict.
+    """
+    # While identify_cpu() clears its flags, KASAN forgets that there are five
+    # levels of page tables and calls an interrupt's access to memory wild.
+    if kernel == "debug":
+        model += ",la57=off"
+    # Much of a stock kernel's boot has nothing to do with memory. And each access to
+    # user memory under SMAP ends a translation block twice; kho and debug have it.
+    if kernel.startswith("debian-"):
+        model += ",smap=off"
+        append = QUICK_BOOT + append
+    if cpu:
+        model += "," + cpu
+    # A kernel that panics ends the run. Where a test resets the machine, it stays.
+    panic = 0 if reboot else -1
+    # QEMU ends with the lab. Legacy virtio, as its registers stay below 4 GiB whatever the memory.
+    return [
+        "setpriv", "--pdeathsig", "TERM", "qemu-system-x86_64",
+        "-object", f"memory-backend-ram,id=ram,size={memory}M,reserve=off",
+        "-machine", "q35,memory-backend=ram", "-m", f"{memory}M",
+        "-global", "q35-pcihost.pci-hole64-size=1G",
+        "-global", "virtio-blk-pci.disable-modern=on",
+        "-global", "virtio-blk-pci.disable-legacy=off",
+        "-global", "virtio-rng-pci.disable-modern=on",
+        "-global", "virtio-rng-pci.disable-legacy=off",
+        "-accel", accel, "-cpu", model, "-smp", str(cpus),
+        "-nodefaults", "-display", "none",
+        "-drive", f"file={os.environ['LAB_DISK']},format=raw,if=virtio,readonly=on",
+        "-drive", f"file={directory}/job.img,format=raw,if=virtio,cache=unsafe",
+        "-device", "virtio-rng-pci",
+        "-kernel", kernel_file(kernel, "vmlinuz"), "-initrd", kernel_file(kernel, "initrd"),
+        "-append", f"console=ttyS0 panic={panic} oops=panic kho=on loglevel=5 {append}",
+        *([] if reboot else ["-no-reboot"]),
+        *(word for serial in serials for word in ("-serial", serial)),
+    ]
