@@ -103,3 +103,18 @@ def report(test, found):
                 yield ("" if kind == "info" else f"{kind} {test}: ") + result.text + (
                     f" ({result.why})" if result.why else "")
                 yield from (f"| {line}" for line in result.console)
+
+
+def ktap(found):
+    """The same by Documentation/dev-tools/ktap.rst of the kernel."""
+    number = 0
+    yield "KTAP version 1"
+    yield f"1..{sum(counts(found))}"
+    for kind, text, why, _ in found:
+        text = text.replace("#", "_")
+        if kind == "info":
+            yield f"# {text}"
+            continue
+        number += 1
+        yield (f"{'ok' if kind == 'skip' else kind} {number} {text}"
+               + (f" # {'SKIP ' if kind == 'skip' else ''}{why}" if why else ""))

@@ -98,6 +98,7 @@ def one_test(test):
         # Such a run is shown, kept, and done again.
         (directory / "console").rename(directory / f"hung-{attempt}")
     found = list(report.results(vm))
+    (directory / "ktap").write_text("\n".join(report.ktap(found)) + "\n")
     shown = list(report.report(test, found))
     if attempt > 1:
         shown.insert(0, f"ran {attempt} times: emulation failed a CPU, "

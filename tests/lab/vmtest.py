@@ -216,6 +216,9 @@ same("report: each line can be read alone",
       "not ok kho x: e: works"], list(report.report("kho x", FOUND)))
 same("report: the summary", "1 passed, 2 failed, 1 skipped", report.summary(*report.counts(FOUND)))
 same("report: no word of skips where nothing was", "1 passed, 0 failed", report.summary(1, 0, 0))
+same("ktap: the lines of the format",
+     ["KTAP version 1", "1..4", "ok 1 a: works", "not ok 2 b: works # got '1', expected '2'",
+      "ok 3 c: _1 works # SKIP no such", "# d", "not ok 4 e: works"], list(report.ktap(FOUND)))
 bad = results("ok a: b\ndone\n", console=BOOTED + "WARNING: CPU 0\nfine\n")
 same("console: a complaint fails the run", [1, 1, 0], report.counts(bad))
 same("console: the report shows it", "| WARNING: CPU 0", list(report.report("kho x", bad))[-1])
@@ -264,6 +267,8 @@ same("run: what may take longest is first", ["long", "short"],
      order([test("short", seconds=300), test("long", seconds=400)]))
 same("run: skips are counted", (True, "vmtest: 2 passed, 0 failed, 1 skipped"),
      run(one=[GOOD], two=[SKIP]))
+same("run: its results as KTAP", "KTAP version 1\n1..2\nok 1 a: b\nok 2 c: d # SKIP e\n",
+     (schedule.RUN / "kho-two/ktap").read_text())
 same("run: a lost CPU, and then a good one", (True, "vmtest: 1 passed, 0 failed"),
      run(one=["echo hung >console", GOOD]))
 same("run: the console of the lost one is kept", "hung\n",
