@@ -39,13 +39,14 @@ def run_vm(kernel, name, seconds, memory, append, how=""):
     directory = schedule.RUN / name
     directory.mkdir(parents=True, exist_ok=True)
     qemu.job_disk(kernel, directory)
-    serials = ["mon:stdio"] if how == "shell" else [f"file:{directory}/console", "stdio"]
+    serials = ["mon:stdio", "null"] if how == "shell" else [f"file:{directory}/console", "stdio"]
     options = {}
     if how == "icount":
         options = {"accel": "tcg,thread=single", "cpus": 1, "model": "max"}
-    command = qemu.command(kernel, directory, int(memory), append, *serials, **options)
+    command = [*qemu.machine(kernel, int(memory), append, **options),
+               *qemu.attach(directory, *serials)]
     if how == "icount":
-        command += "-icount", "shift=0,sleep=off"
+        command += ["-icount", "shift=0,sleep=off"]
     limits = int(memory) + 1024, int(seconds)
     if how == "shell":
         print("The module and the tests are in /job. Leave with exit, or Ctrl-a x.", flush=True)

@@ -92,3 +92,9 @@ def settings(header, kernel):
     if values["memory"] <= 1000 * 1024:
         values["memory"] += 4096
     return values
+
+
+def is_usual(values, kernel):
+    """Whether a test's VM begins as that of a test without a header does."""
+    usual = settings(({}, {}), kernel)
+    return all(values[key] == usual[key] for key in ("memory", "cpu", "append"))

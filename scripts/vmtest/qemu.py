@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a VM is made and started: the disk of its job, and QEMU's command line."""
+"""How a VM is made and started: the disk of its job, QEMU's command line, and its boot."""
+import collections
+import hashlib
 import os
 import subprocess
+import threading
 from pathlib import Path
+
+import watch
 
 CACHE = Path("/cache")
 PROJECT = Path("/project")
@@ -16,6 +21,8 @@ CPU = "max,erms=off,fsrm=off,fsrs=off,fzrm=off"
 QUICK_BOOT = ("cryptomgr.notests audit=0 ipv6.disable=1 noreplace-smp initcall_blacklist="
               "jent_mod_init,load_system_certificate_list,bpf_tcp_ca_kfunc_init,trace_eval_init ")
 
+JOB_SIZE = "512M"
+
 
 def kernel_file(kernel, name):
     return CACHE / f"kernel-{kernel}" / name
@@ -25,16 +32,18 @@ def run(*command):
     subprocess.run(command, check=True)
 
 
-def job_disk(kernel, directory, others=()):
+def job_disk(kernel, directory, test="", others=()):
     """Make DIRECTORY/job.img, the ext4 image at /job in the VM.
 
     It has all that a run needs beside the root disk, and the VM writes its state to it:
-    it outlives every kexec. OTHERS are kernels that the VM will kexec into.
+    it outlives every kexec. TEST is the test that the VM runs, and OTHERS are kernels that
+    it will kexec into.
     """
     job, build = directory / "job", CACHE / "build" / kernel
     run("rm", "-rf", job)
     (job / "kernels").mkdir(parents=True)
     (job / "kernel-name").write_text(kernel + "\n")
+    (job / "test").write_text(test + "\n")
     run("cp", "-r", PROJECT / "tests/vm", job / "tests")
     run("cp", *(f for f in (build / "tests/vm").iterdir()
                 if f.is_file() and os.access(f, os.X_OK) and f.suffix != ".sh"), job / "tests")
@@ -54,16 +63,13 @@ def job_disk(kernel, directory, others=()):
     # As installed ones are: insmod reads all of it.
     run("strip", "--strip-debug", *job.rglob("*.ko"))
     run("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", job,
-        directory / "job.img", "512M")
+        directory / "job.img", JOB_SIZE)
     run("rm", "-rf", job)
 
 
-def command(kernel, directory, memory, append, *serials, cpus=2, cpu="", model=CPU, reboot=False,
+def machine(kernel, memory, append, cpus=2, cpu="", model=CPU, reboot=False,
             accel="tcg,thread=multi"):
-    """QEMU for a VM with MEMORY MiB and the job disk of DIRECTORY, until it turns itself off.
-
-    SERIALS are its serial ports: the console, and then the verdict.
-    """
+    """QEMU for a VM with MEMORY MiB, until it turns itself off. attach() has the rest."""
     # While identify_cpu() clears its flags, KASAN forgets that there are five
     # levels of page tables and calls an interrupt's access to memory wild.
     if kernel == "debug":
@@ -77,7 +83,8 @@ def command(kernel, directory, memory, append, *serials, cpus=2, cpu="", model=C
         model += "," + cpu
     # A kernel that panics ends the run. Where a test resets the machine, it stays.
     panic = 0 if reboot else -1
-    # QEMU ends with the lab. Legacy virtio, as its registers stay below 4 GiB whatever the memory.
+    # QEMU ends with the lab. Legacy virtio, as its registers stay below 4 GiB whatever the
+    # memory. The real-time clock goes with the VM's others when its state is restored.
     return [
         "setpriv", "--pdeathsig", "TERM", "qemu-system-x86_64",
         "-object", f"memory-backend-ram,id=ram,size={memory}M,reserve=off",
@@ -88,12 +95,61 @@ def command(kernel, directory, memory, append, *serials, cpus=2, cpu="", model=C
         "-global", "virtio-rng-pci.disable-modern=on",
         "-global", "virtio-rng-pci.disable-legacy=off",
         "-accel", accel, "-cpu", model, "-smp", str(cpus),
-        "-nodefaults", "-display", "none",
+        "-nodefaults", "-display", "none", "-rtc", "clock=vm",
         "-drive", f"file={os.environ['LAB_DISK']},format=raw,if=virtio,readonly=on",
-        "-drive", f"file={directory}/job.img,format=raw,if=virtio,cache=unsafe",
         "-device", "virtio-rng-pci",
         "-kernel", kernel_file(kernel, "vmlinuz"), "-initrd", kernel_file(kernel, "initrd"),
         "-append", f"console=ttyS0 panic={panic} oops=panic kho=on loglevel=5 {append}",
         *([] if reboot else ["-no-reboot"]),
-        *(word for serial in serials for word in ("-serial", serial)),
     ]
+
+
+def attach(directory, console, verdict):
+    """What a VM has of its own: the job disk of DIRECTORY and the two serial ports."""
+    return ["-drive", f"file={directory}/job.img,format=raw,if=virtio,cache=unsafe",
+            "-serial", console, "-serial", verdict]
+
+
+class Booting(watch.Vm):
+    """A VM that leaves its state in DIRECTORY/state when its initrd waits for the job disk."""
+
+    saving = False
+
+    def look(self, now):
+        super().look(now)
+        if not self.saving and "waiting" in watch.lines(self.verdict):
+            self.saving = True
+            self.process.stdin.write(f"migrate file:{self.verdict.parent}/state\nquit\n".encode())
+            self.process.stdin.flush()
+
+
+class Booted:
+    """The states of VMs that have booted: most tests can begin with one of a few."""
+
+    def __init__(self, directory):
+        self.directory, self.locks = directory, collections.defaultdict(threading.Lock)
+
+    def state(self, vm, limit, silence):
+        """The file with what the VM of machine() is once it has booted; None if that failed.
+
+        The first test that needs it makes it.
+        """
+        name = hashlib.sha256(repr(vm).encode()).hexdigest()[:12]
+        directory = self.directory / name
+        with self.locks[name]:
+            if not directory.exists():
+                self.boot(vm, directory, limit, silence)
+        state = directory / "state"
+        return state if state.exists() else None
+
+    def boot(self, vm, directory, limit, silence):
+        directory.mkdir(parents=True)
+        (directory / "verdict").write_text("")
+        run("truncate", "-s", JOB_SIZE, directory / "job.img")
+        ports = (f"file:{directory}/{port}" for port in ("console", "verdict"))
+        with open(directory / "qemu.log", "w") as log:
+            booting = Booting([*vm, *attach(directory, *ports), "-monitor", "stdio"],
+                              directory, limit, 600, silence=silence,
+                              stdin=subprocess.PIPE, stdout=log, stderr=log)
+        if booting.wait():
+            (directory / "state").unlink(missing_ok=True)

@@ -230,24 +230,29 @@ same("paths: as the machine has them", "/where/it/is/run", report.shown("/cache/
 
 
 # A whole run.
-def fake(kernel, directory, memory, append, console, verdict, **options):
-    """The Nth run of a test does what its Nth script says."""
-    name = append.split()[0].removeprefix("lab.test=")
-    return ["sh", "-c", f"cd {directory}; {scripts[name].pop(0)}"]
+def attach(directory, console, verdict):
+    """The Nth run of a test does what its Nth script says, in place of QEMU."""
+    name = directory.name.split("-")[-1]
+    script = scripts[name].pop(0) if name in scripts else boot
+    return [f"cd {directory}; {script}", "sh"]
 
 
-qemu.command, qemu.job_disk = fake, lambda kernel, directory, others: (
-    directory / "job.img").write_text("")
+def machine(kernel, memory, append, **options):
+    return ["sh", "-c"]
+
+
+qemu.attach, qemu.machine = attach, machine
+qemu.job_disk = lambda kernel, directory, *more: (directory / "job.img").write_text("")
 (qemu.PROJECT / "scripts").mkdir()
 (qemu.PROJECT / "scripts/available-memory").write_text("#!/bin/sh\necho 1000\n")
 (qemu.PROJECT / "scripts/available-memory").chmod(0o755)
 
 
-def run(**what):
+def run(values={}, **what):
     scripts.update(what)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
-        good = schedule.run_tests("vmtest", [test(name) for name in what], 2)
+        good = schedule.run_tests("vmtest", [test(name, **values) for name in what], 2)
     return bool(good), said.getvalue().split("\n")[-2]
 
 
@@ -258,7 +263,7 @@ def order(tests):
     return [line.split()[1] for line in said.getvalue().split("\n") if line.startswith("kho ")]
 
 
-scripts = {}
+scripts, boot = {}, "exit 1"
 GOOD = "echo '=== test' >console; printf '%s\\n' 'ok a: b' done >verdict"
 SKIP = "echo '=== test' >console; printf '%s\\n' 'ok a: b' 'skip c: d # e' done >verdict"
 same("run: all passed", (True, "vmtest: 2 passed, 0 failed"), run(one=[GOOD], two=[GOOD]))
@@ -283,4 +288,21 @@ with contextlib.redirect_stderr(io.StringIO()):
          run(one=[GOOD], two=[]))
 same("run: nothing passed is no good run", (False, "vmtest: 0 passed, 0 failed"),
      run(one=["echo '=== test' >console; echo done >verdict"]))
+
+# A boot whose state is saved: QEMU's monitor is its input, and the state's file its 2nd word.
+boot = """echo boot >>../../boots; echo waiting >verdict
+read -r command file; echo "$command" >"${file#file:}"; read -r command; [ "$command" = quit ]"""
+STATE = """[ "$1" = -incoming ] && [ "$(cat "${2#file:}")" = migrate ] && """ + GOOD
+OWN = "[ $# = 0 ] && " + GOOD
+same("booted: usual VMs go on from one state", (True, "vmtest: 2 passed, 0 failed"),
+     run(one=[STATE], two=[STATE]))
+same("booted: the first that needs the state makes it", "boot\n",
+     (schedule.RUN / "boots").read_text())
+same("booted: a VM with a header of its own boots", (True, "vmtest: 1 passed, 0 failed"),
+     run({"append": "x=1"}, one=[OWN]))
+same("booted: a VM that lost a CPU boots itself", (True, "vmtest: 1 passed, 0 failed"),
+     run(one=["echo hung >console", OWN]))
+boot = "echo waiting >verdict; echo part >state; exit 1"
+same("booted: without a state the VM boots", (True, "vmtest: 1 passed, 0 failed"), run(one=[OWN]))
+same("booted: no state is left", False, (schedule.RUN / "booted").exists())
 qemu.run("rm", "-rf", top)
