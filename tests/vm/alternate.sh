@@ -66,6 +66,8 @@ round() {
 	sync
 	[[ $n -le 20 ]] || return
 	[[ $((n % 3)) = 0 ]] || echo 1 >/sys/fs/guestmemfs/active
+	# Each kernel goes twice by kexec_file_load(2), and then by the quicker kexec_load(2).
+	[[ $n -le 4 ]] || old_kexec=$(($(region) - 1))
 	if [[ $((n % 2)) = 1 ]]; then
 		next_kernel $other
 	else
