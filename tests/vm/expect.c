@@ -8,11 +8,13 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fanotify.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -230,6 +232,107 @@ static void fanotify(char **arg)
 	print_events(buf, read(fd, buf, sizeof(buf)), st.st_ino);
 }
 
+/* maxbytes FILE SIZE: make it that large, by a size or by an allocation. */
+static void maxbytes(char **arg)
+{
+	int fd = open_or_die(arg[0], O_RDWR | O_CREAT | O_TRUNC);
+	off_t size = strtoll(arg[1], NULL, 0);
+	struct stat st;
+
+	printf("truncate: %s", result(truncate(arg[0], size)));
+	printf(", ftruncate: %s", result(ftruncate(fd, size)));
+	printf(", fallocate: %s", result(fallocate(fd, 0, size - 4096, 4096)));
+	fstat(fd, &st);
+	printf(", size %lld\n", (long long)st.st_size);
+}
+
+/* overflow FILE: sizes that are no size. */
+static void overflow(char **arg)
+{
+	const off_t max = INT64_MAX, page = 4096;
+	int fd = open_or_die(arg[0], O_RDWR | O_CREAT | O_TRUNC);
+	struct stat st;
+
+	printf("truncate to -1: %s", result(truncate(arg[0], -1)));
+	printf(", ftruncate to -1: %s", result(ftruncate(fd, -1)));
+	printf(", fallocate beyond all: %s", result(fallocate(fd, 0, max, page)));
+	printf(", at its end: %s", result(fallocate(fd, 0, max - page + 2, page)));
+	printf(", keeping the size: %s",
+	       result(fallocate(fd, FALLOC_FL_KEEP_SIZE, max, page)));
+	printf(", of nothing: %s", result(fallocate(fd, 0, 0, 0)));
+	printf(", before the file: %s", result(fallocate(fd, 0, -page, page)));
+	fstat(fd, &st);
+	printf(", size %lld\n", (long long)st.st_size);
+}
+
+static volatile sig_atomic_t too_large;
+
+static void on_sigxfsz(int sig)
+{
+	(void)sig;
+	too_large = 1;
+}
+
+/* How a call ended, and whether SIGXFSZ came. */
+static void say_fsize(const char *what, int ret)
+{
+	printf("%s: %s%s\n", what, result(ret), too_large ? ", SIGXFSZ" : "");
+	too_large = 0;
+}
+
+/* A new file of @size bytes, and then no more than 4 MiB for files of this process. */
+static int open_limited(const char *path, off_t size)
+{
+	const struct rlimit limit = { 4 << 20, 4 << 20 };
+	int fd = open_or_die(path, O_RDWR | O_CREAT | O_TRUNC);
+
+	if (ftruncate(fd, size) || setrlimit(RLIMIT_FSIZE, &limit))
+		die("RLIMIT_FSIZE");
+	signal(SIGXFSZ, on_sigxfsz);
+	return fd;
+}
+
+/* fsize FILE: sizes on both sides of RLIMIT_FSIZE, and of a file that is beyond it. */
+static void fsize(char **arg)
+{
+	const off_t mib = 1 << 20;
+	int fd = open_limited(arg[0], 8 * mib);
+	struct stat st;
+
+	say_fsize("truncate", truncate(arg[0], 10 * mib));
+	say_fsize("ftruncate", ftruncate(fd, 10 * mib));
+	say_fsize("fallocate", fallocate(fd, 0, 8 * mib, mib));
+	say_fsize("fallocate within the file", fallocate(fd, 0, 6 * mib, mib));
+	say_fsize("smaller, and still beyond it", ftruncate(fd, 6 * mib));
+	say_fsize("as large as before", ftruncate(fd, 8 * mib));
+	say_fsize("within it", ftruncate(fd, 2 * mib));
+	say_fsize("up to it", ftruncate(fd, 4 * mib));
+	say_fsize("a byte beyond it", ftruncate(fd, 4 * mib + 1));
+	fstat(fd, &st);
+	printf("size %lld\n", (long long)st.st_size);
+}
+
+/* fsize-keep FILE: blocks beyond RLIMIT_FSIZE, with the size kept within it. */
+static void fsize_keep(char **arg)
+{
+	int fd = open_limited(arg[0], 0);
+
+	say_fsize("fallocate", fallocate(fd, FALLOC_FL_KEEP_SIZE, 8 << 20, 1 << 20));
+}
+
+/* fsize-write FILE: writes on both sides of RLIMIT_FSIZE. */
+static void fsize_write(char **arg)
+{
+	static char buf[8192];
+	const off_t limit = 4 << 20;
+	int fd = open_limited(arg[0], 0);
+
+	say_fsize("write up to it", pwrite(fd, buf, 4096, limit - 4096));
+	say_fsize("write at it", pwrite(fd, buf, 4096, limit));
+	printf("write across it: %zd bytes\n", pwrite(fd, buf, 8192, limit - 4096));
+	say_fsize("and then", 0);
+}
+
 static int source, target;
 static off_t total;
 
@@ -327,6 +430,11 @@ static const struct command {
 	{ "follow",	2, follow_it },
 	{ "parents",	1, parents },
 	{ "fanotify",	0, fanotify },
+	{ "maxbytes",	2, maxbytes },
+	{ "overflow",	1, overflow },
+	{ "fsize",	1, fsize },
+	{ "fsize-keep",	1, fsize_keep },
+	{ "fsize-write", 1, fsize_write },
 	{ "private-read", 1, private_read },
 	{ "punch-source", 2, punch_source },
 	{ "cross-copies", 2, cross_copies },

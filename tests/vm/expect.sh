@@ -27,6 +27,30 @@ leases() {
 	rm -f $mnt/leased $mnt/broken
 }
 
+# Where a size ends: s_maxbytes is the region's on guestmemfs, and all that loff_t can
+# hold on tmpfs, where only the end of fallocate() can be beyond it. ext4, which ends at
+# 16 TiB, refuses truncate() beyond it, too.
+limits() {
+	local beyond="truncate: File too large, ftruncate: File too large, fallocate: File too large, size 0"
+	same "limits: ext4 refuses sizes beyond its s_maxbytes" "$beyond" "$(expect maxbytes /job/a $((17 << 40)))"
+	same "limits: so does guestmemfs beyond the region" "$beyond" "$(expect maxbytes $mnt/a $(((1152 << 20) + 1)))"
+	same "limits: tmpfs takes such a size" "truncate: ok, ftruncate: ok, fallocate: ok, size $((17 << 40))" \
+		"$(expect maxbytes /mnt/t/a $((17 << 40)))"
+	rm /job/a /mnt/t/a $mnt/a
+	alike "limits: sizes that are negative or overflow as on tmpfs" expect overflow a
+	alike "limits: RLIMIT_FSIZE is EFBIG and SIGXFSZ as on tmpfs" expect fsize a
+	same "limits: RLIMIT_FSIZE refuses truncate() on guestmemfs" "truncate: File too large, SIGXFSZ" "$(cd $mnt && expect fsize a | head -n 1)"
+	# The limit is one of a file's size, which stays. tmpfs refuses all the same.
+	same "limits: ext4 allocates beyond RLIMIT_FSIZE if the size is kept" "fallocate: ok" "$(expect fsize-keep /job/a)"
+	same "limits: so does guestmemfs" "fallocate: ok" "$(expect fsize-keep $mnt/a)"
+	same "limits: tmpfs does not" "fallocate: File too large, SIGXFSZ" "$(expect fsize-keep /mnt/t/a)"
+	rm /job/a
+	mount -o remount,fileio $mnt
+	alike "limits: RLIMIT_FSIZE and write() as on tmpfs" expect fsize-write a
+	mount -o remount,nofileio $mnt
+	rm $mnt/a /mnt/t/a
+}
+
 # The region has 1152 MiB, of which files can have 1150.
 sizes() {
 	refused "size: truncate beyond the region is EFBIG" "File too large" truncate -s 1153M $mnt/a
@@ -308,6 +332,7 @@ stage1() {
 	mkdir -p /mnt/t
 	check "tmpfs" mount -t tmpfs none /mnt/t
 	leases
+	limits
 	sizes
 	idmaps
 	renames
