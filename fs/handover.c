@@ -735,13 +735,14 @@ void gmfs_tree_detach(struct super_block *sb)
 	size_t size;
 	void *image;
 
+	/* Only gmfs_tree_attach() of @sb sets it, so a mount that was killed need not wait. */
+	if (READ_ONCE(gmfs.sb) != sb)
+		return;
 	down_write(&gmfs.change);
-	if (gmfs.sb == sb) {
-		image = make_image(&size, GFP_KERNEL | __GFP_NOFAIL);
-		gmfs.sb = NULL;
-		set_image(image, size, inodes);
-		seal(image, size);
-	}
+	image = make_image(&size, GFP_KERNEL | __GFP_NOFAIL);
+	gmfs.sb = NULL;
+	set_image(image, size, inodes);
+	seal(image, size);
 	up_write(&gmfs.change);
 }
 

@@ -75,5 +75,10 @@ stage1() {
 	killable "truncate" truncate -s 8M $mnt/a
 	freeze_on
 	same "killed: nothing was changed" "a 4194304" "$(cd $mnt && stat -c '%n %s' -- *)"
+	umount $mnt
+	freeze_slowly
+	killable "first mount" mount -t guestmemfs none $mnt
+	freeze_on
+	check "killed: it can be mounted" mount_g
 	check_kmemleak
 }
