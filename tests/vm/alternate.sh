@@ -25,20 +25,20 @@ change() {
 	case ${size:+$((RANDOM % 8))} in
 	''|0|1)	f=$RANDOM
 		both truncate -s $((8 + RANDOM * 200)) $f
-		both /job/tests/gmem poke $f 0 "$f" ;;
+		both /job/tests/mapped poke $f 0 "$f" ;;
 	2)	both truncate -s +$((RANDOM * 100)) "$f" ;;
 	3)	both truncate -s -$((RANDOM * 10)) "$f" ;;
 	4)	both fallocate -p -o $((RANDOM * 64)) -l $((RANDOM * 100)) "$f" ;;
 	5)	both rm "$f" ;;
 	6)	both mv "$f" $RANDOM ;;
 	7)	[[ $size -le 8 ]] ||
-			both /job/tests/gmem poke "$f" $((RANDOM * 64 % (size - 8))) $RANDOM ;;
+			both /job/tests/mapped poke "$f" $((RANDOM * 64 % (size - 8))) $RANDOM ;;
 	esac
 }
 
 # A shared mapping would fill the holes, and none would meet a kexec.
 sums() {
-	(cd "$1" && find . -type f -size +0 -print0 | sort -z | /job/tests/gmem sums private)
+	(cd "$1" && find . -type f -size +0 -print0 | sort -z | /job/tests/mapped sums private)
 }
 
 names() {

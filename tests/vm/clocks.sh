@@ -28,7 +28,7 @@ refuses() {
 stage1() {
 	start
 	truncate -s 8M $mnt/a
-	/job/tests/gmem fill $mnt/a 1
+	/job/tests/mapped fill $mnt/a 1
 	remember
 	check "publish" bash -c "echo 1 >$status/active"
 	next_stage

@@ -208,7 +208,7 @@ handles() {
 # Size and blocks of files that were made larger, and of a copy by cp.
 sparse_copies() {
 	truncate -s 4M a
-	/job/tests/gmem fill a 1
+	/job/tests/mapped fill a 1
 	truncate -s 1G a
 	cp a b
 	truncate -s 10M d
@@ -228,13 +228,13 @@ sparse() {
 	same "sparse: shown" sparse "$(grep -o 'sparse' /proc/mounts)"
 	alike "sparse: sizes and blocks as on tmpfs" sparse_copies
 	truncate -s 1G $mnt/a
-	/job/tests/gmem poke $mnt/a 0x400000 here
+	/job/tests/mapped poke $mnt/a 0x400000 here
 	check "sparse: copy_file_range of holes" io -f -c "copy_range -s 0 -d 0 -l 800m $mnt/a" $mnt/b
 	same "sparse: leaves them" "838860800 4096" "$(stat -c '%s %b' $mnt/b)"
-	check "sparse: and copies the data" /job/tests/gmem peek $mnt/b 0x400000 here
+	check "sparse: and copies the data" /job/tests/mapped peek $mnt/b 0x400000 here
 	rm $mnt/a $mnt/b
 	same "sparse: growing takes no blocks" "$free" "$(truncate -s 1152M $mnt/a; stat -f -c %f $mnt)"
-	check "sparse: a touch takes one" /job/tests/gmem poke $mnt/a 0x40000000 here
+	check "sparse: a touch takes one" /job/tests/mapped poke $mnt/a 0x40000000 here
 	same "sparse: and no more" $((free - 1)) "$(stat -f -c %f $mnt)"
 	fallocate -l 4M $mnt/b
 	same "sparse: fallocate allocates" $((free - 3)) "$(stat -f -c %f $mnt)"
@@ -252,20 +252,20 @@ copies() {
 	refused "copy: no room for all of it" "No space left" cp $mnt/a $mnt/b
 	rm $mnt/a $mnt/b
 	truncate -s 500M $mnt/a
-	/job/tests/gmem fill $mnt/a 7
+	/job/tests/mapped fill $mnt/a 7
 	same "copy: a balloon can punch the source" "punched meanwhile" "$(expect punch-source $mnt/a $mnt/b)"
-	check "copy: what was copied before and after is right" /job/tests/gmem range $mnt/b 2097152 522190848 7
+	check "copy: what was copied before and after is right" /job/tests/mapped range $mnt/b 2097152 522190848 7
 	truncate -s 4M $mnt/a $mnt/b
-	/job/tests/gmem fill $mnt/a 8
-	/job/tests/gmem fill $mnt/b 8
+	/job/tests/mapped fill $mnt/a 8
+	/job/tests/mapped fill $mnt/b 8
 	same "copy: in opposite directions at once" "done" "$(expect cross-copies $mnt/a $mnt/b)"
-	check "copy: contents" /job/tests/gmem range $mnt/a 0 4194304 8
+	check "copy: contents" /job/tests/mapped range $mnt/a 0 4194304 8
 	rm $mnt/a $mnt/b
 }
 
 bad_memory() {
 	truncate -s 4M $mnt/a
-	/job/tests/gmem fill $mnt/a 9
+	/job/tests/mapped fill $mnt/a 9
 	if ! insmod /job/guestmemfs_poison.ko; then
 		report info "bad memory: $kernel has no kretprobes"
 		rm $mnt/a
@@ -276,8 +276,8 @@ bad_memory() {
 	refused "bad memory: sendfile" "Input/output error" io -f -c "sendfile -i $mnt/a 0 4096" /tmp/out
 	refused "bad memory: copy" "Input/output error" io -f -c "copy_range -s 0 -d 0 -l 1m $mnt/a" $mnt/b
 	same "bad memory: a private mapping gets SIGBUS" "SIGBUS" "$(expect private-read $mnt/a)"
-	refused "bad memory: a bad buffer is still that" "Bad address" sh -c "rmmod guestmemfs_poison; /job/tests/gmem bad-buffer $mnt/a"
-	check "bad memory: without it the file is as it was" /job/tests/gmem range $mnt/a 0 4194304 9
+	refused "bad memory: a bad buffer is still that" "Bad address" sh -c "rmmod guestmemfs_poison; /job/tests/mapped bad-buffer $mnt/a"
+	check "bad memory: without it the file is as it was" /job/tests/mapped range $mnt/a 0 4194304 9
 	same "bad memory: and a private mapping reads it" "read" "$(expect private-read $mnt/a)"
 	rm $mnt/a $mnt/b
 	mount -o remount,nofileio $mnt

@@ -20,7 +20,7 @@ stage1() {
 		echo N >ignore-gfp-wait && echo 0 >verbose"
 	start
 	truncate -s 2M $mnt/file
-	/job/tests/gmem fill $mnt/file 1
+	/job/tests/mapped fill $mnt/file 1
 	truncate -s 64M $mnt/file
 	fallocate -p -o 2M -l 62M $mnt/file
 	touch $mnt/old

@@ -3,24 +3,24 @@
 # read() and write(), which need an option, and copies, which do not.
 # lab: memory=6G seconds=900
 
-gmem() { /job/tests/gmem "$@"; }
+mapped() { /job/tests/mapped "$@"; }
 
 without() {
 	truncate -s 5M $mnt/a
-	gmem fill $mnt/a 1
-	sum=$(gmem sum $mnt/a)
+	mapped fill $mnt/a 1
+	sum=$(mapped sum $mnt/a)
 	refused "no read" "Invalid argument" cat $mnt/a
 	refused "no write" "Invalid argument" dd if=/dev/zero of=$mnt/a count=1 conv=notrunc
 	refused "no sendfile" "Invalid argument" io -f -c "sendfile -i $mnt/a 0 4096" /tmp/out
 	refused "no copy to another filesystem" "Invalid argument" cp $mnt/a /tmp/out
 	refused "no execution" "Invalid argument" sh -c "chmod +x $mnt/a && $mnt/a"
-	same "the file is as it was" "$sum" "$(gmem sum $mnt/a)"
+	same "the file is as it was" "$sum" "$(mapped sum $mnt/a)"
 	check "cp inside the region" cp $mnt/a $mnt/b
-	same "has copied all" "$sum" "$(gmem sum $mnt/b)"
+	same "has copied all" "$sum" "$(mapped sum $mnt/b)"
 	check "parts: from the middle to beyond EOF" \
 		io -f -c "copy_range -s 1000001 -d 3000003 -l 2000000 $mnt/a" $mnt/c
 	same "the size" 5000003 "$(stat -c %s $mnt/c)"
-	check "a hole before it" gmem range $mnt/c 0 2999992 zero
+	check "a hole before it" mapped range $mnt/c 0 2999992 zero
 	check "within one file" io -c "copy_range -s 0 -d 2097152 -l 2097152 $mnt/a" $mnt/a
 	cmp_at $mnt/a 0 2097152 2097152
 	refused "onto itself" "Invalid argument" \
@@ -34,7 +34,7 @@ without() {
 
 # cmp_at FILE A B LENGTH: two parts of it are equal.
 cmp_at() {
-	check "its parts are equal" gmem equal "$@"
+	check "its parts are equal" mapped equal "$@"
 }
 
 with() {
@@ -45,7 +45,7 @@ with() {
 	check "read" cmp /tmp/blob $mnt/blob
 	refused "no O_DIRECT" "Invalid argument" \
 		dd if=$mnt/blob of=/dev/null bs=2M count=1 iflag=direct
-	same "what was read is not cached" 0 "$(gmem cached $mnt/blob)"
+	same "what was read is not cached" 0 "$(mapped cached $mnt/blob)"
 	check "append" sh -c "cat /tmp/blob >>$mnt/blob"
 	same "is at the end" 10000000 "$(stat -c %s $mnt/blob)"
 	check "sendfile and splice" sh -c "xfs_io -f -c 'sendfile -i $mnt/blob 0 5000000' /tmp/out && cmp /tmp/blob /tmp/out"
@@ -57,9 +57,9 @@ with() {
 	kill $!
 	wait $! 2>/dev/null
 	refused "beyond the region" "File too large" dd if=/dev/zero of=$mnt/big bs=1M seek=1200 count=1
-	refused "a bad buffer" "Bad address" gmem bad-buffer $mnt/busybox
+	refused "a bad buffer" "Bad address" mapped bad-buffer $mnt/busybox
 	touch $mnt/self
-	check "from a mapping of itself" gmem self-write $mnt/self
+	check "from a mapping of itself" mapped self-write $mnt/self
 	echo 1 >/sys/fs/guestmemfs/active
 	refused "frozen: no write" "busy" dd if=/dev/zero of=$mnt/blob count=1 conv=notrunc
 	refused "no copy" "busy" cp $mnt/blob $mnt/busybox

@@ -31,7 +31,7 @@ stage1() {
 	check "utimes" touch -d '2001-02-03 04:05:06.789' $mnt/a
 	same "times" 981173106.789 "$(stat -c %.3Y $mnt/a)"
 	touch -d '2001-02-03' $mnt/a
-	check "truncate() by name" /job/tests/gmem truncate $mnt/a 0x200000
+	check "truncate() by name" /job/tests/mapped truncate $mnt/a 0x200000
 	check "changes mtime" test "$(stat -c %Y $mnt/a)" -gt 1000000000
 	check "unlink" rm $mnt/s
 	refused "unlinked" "No such file" stat $mnt/s

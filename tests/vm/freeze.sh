@@ -16,7 +16,7 @@ state() {
 threads() {
 	local pid
 	truncate -s 8M $mnt/t
-	/job/tests/gmem poke $mnt/t 0 written
+	/job/tests/mapped poke $mnt/t 0 written
 	echo 1 >$active
 	holding /job/tests/frozen threads $mnt/t
 	pid=$!
@@ -64,9 +64,9 @@ stage1() {
 	truncate -s 4M $mnt/fresh2
 	mkdir $mnt/d
 	ln -s a $mnt/s
-	/job/tests/gmem fill $mnt/a 1
+	/job/tests/mapped fill $mnt/a 1
 	before=$(describe $mnt)
-	holding /job/tests/gmem hold $mnt/a
+	holding /job/tests/mapped hold $mnt/a
 	holder=$!
 	check "freeze" bash -c "echo 1 >$active"
 	same "on" 1 "$(cat $active)"
@@ -93,22 +93,22 @@ stage1() {
 	END
 	same "nothing changed" "$before" "$(describe $mnt)"
 	check "reading names goes on" ls -lR $mnt
-	/job/tests/gmem sum $mnt/a >/tmp/sum
+	/job/tests/mapped sum $mnt/a >/tmp/sum
 	check "writing to written blocks goes on" \
-		soon sh -c "! /job/tests/gmem sum $mnt/a | cmp - /tmp/sum"
+		soon sh -c "! /job/tests/mapped sum $mnt/a | cmp - /tmp/sum"
 	[[ ! -e $out ]] || check "KHO has the image" cmp $out $image
 	check "dtc decodes it" sh -c "dtc -I dtb -O dts $image >/tmp/dts"
 	check "and it tells of the file" grep -q '"a", \|, "a"' /tmp/dts
 
-	/job/tests/gmem fill $mnt/fresh 1 &
+	/job/tests/mapped fill $mnt/fresh 1 &
 	waiter=$!
 	check "a fault on an unwritten block sleeps" soon asleep $waiter 1
-	/job/tests/gmem fill $mnt/fresh 1 &
+	/job/tests/mapped fill $mnt/fresh 1 &
 	killed=$!
 	soon asleep $killed 1
 	check "but can be killed" sh -c "kill -9 $killed"
 	wait $killed 2>/dev/null
-	/job/tests/gmem orders $mnt/fresh2 &
+	/job/tests/mapped orders $mnt/fresh2 &
 	orders=$!
 	check "so do two faults of different orders for one block" soon asleep $orders 2
 	check "KHO has it where there is KHO" test "$(cat /sys/fs/guestmemfs/carriers)" = region -o -e $out
@@ -142,7 +142,7 @@ stage1() {
 			report "not ok" "round $i"
 		fi
 	done
-	check "writers and the switch at once" /job/tests/gmem churn $mnt $active
+	check "writers and the switch at once" /job/tests/mapped churn $mnt $active
 	check "frozen: umount and mount" bash -c \
 		"echo 1 >$active; umount $mnt && mount -t guestmemfs none $mnt"
 	refused "frozen: it still is" "busy" touch $mnt/later

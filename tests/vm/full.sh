@@ -14,7 +14,7 @@ fill_up() {
 
 # touch_hole DIR: prints how that ends.
 touch_hole() {
-	/job/tests/gmem poke "$1/holes in it" 0x300000 x
+	/job/tests/mapped poke "$1/holes in it" 0x300000 x
 	case $? in
 	0) echo "ok" ;;
 	135) echo "SIGBUS" ;;
@@ -34,11 +34,11 @@ stage1() {
 	same "hole on a full tmpfs: the log says nothing" "" "$(new_log)"
 	same "hole on a full guestmemfs: the same" "SIGBUS" "$(touch_hole $mnt)"
 	logs "hole on a full guestmemfs: the log names process and file, and says what to do" \
-		'gmem touched a hole of "holes in it" .*no block is free: remove files or punch holes'
+		'mapped touched a hole of "holes in it" .*no block is free: remove files or punch holes'
 	for dir in $mnt /mnt/t; do
 		name=$(stat -f -c %T $dir)
 		check "full $name: the rest of the file can be written" \
-			/job/tests/gmem poke "$dir/holes in it" 0 x
+			/job/tests/mapped poke "$dir/holes in it" 0 x
 		rm $dir/rest
 		same "full $name: the hole is filled when a file was removed" "ok" "$(touch_hole $dir)"
 	done

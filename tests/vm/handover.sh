@@ -8,12 +8,12 @@ stage1() {
 	start
 	umask 022
 	truncate -s 1G $mnt/earlier
-	/job/tests/gmem fill $mnt/earlier 42
+	/job/tests/mapped fill $mnt/earlier 42
 	rm $mnt/earlier
 	mkdir -p $mnt/vms/one/two
 	for i in 1 2 3 4 5 6; do
 		truncate -s $((i * 3000000)) $mnt/vms/ram$i
-		/job/tests/gmem fill $mnt/vms/ram$i $i
+		/job/tests/mapped fill $mnt/vms/ram$i $i
 	done
 	# Holes in the region, and files in more than one piece.
 	rm $mnt/vms/ram2 $mnt/vms/ram4
@@ -24,7 +24,7 @@ stage1() {
 	check "a file of 500M" truncate -s 500M $mnt/vms/untouched
 	check "a file of all that is left but 14 blocks, in pieces" \
 		truncate -s $((($(stat -f -c %f $mnt) - 14) * 2))M $mnt/vms/one/pieces
-	/job/tests/gmem poke $mnt/vms/one/pieces 300000000 'far out'
+	/job/tests/mapped poke $mnt/vms/one/pieces 300000000 'far out'
 	touch "$mnt/vms/a name with spaces, ümläuts and "$'\n'" a newline"
 	touch "$mnt/$(printf 'n%.0s' $(seq 255))"
 	ln $mnt/vms/ram1 $mnt/vms/one/two/hard
@@ -45,8 +45,8 @@ stage1() {
 	mkdir $mnt/late
 	mv $mnt/vms/one $mnt/late/one
 	truncate -s 4M $mnt/open
-	holding /job/tests/gmem hold $mnt/open
-	holding /job/tests/gmem hold $mnt/vms/ram5
+	holding /job/tests/mapped hold $mnt/open
+	holding /job/tests/mapped hold $mnt/vms/ram5
 	named=$!
 	rm $mnt/open
 	kill -STOP $named
@@ -67,15 +67,15 @@ stage2() {
 	logs "takes over" "took over [0-9]* inodes from $carrier"
 	check "mount" mount_g
 	compare "after a kexec"
-	check "unwritten blocks are zero" /job/tests/gmem zero $mnt/vms/untouched
+	check "unwritten blocks are zero" /job/tests/mapped zero $mnt/vms/untouched
 	remember
 	check "the tree is not frozen" touch $mnt/second
 	ino=$(stat -c %i $mnt/second)
 	check "no number is used twice" test \
 		"$(find $mnt -inum "$ino" | wc -l)" = 1
 	check "a new file gets no old data" sh -c \
-		"truncate -s 20M $mnt/second && /job/tests/gmem zero $mnt/second"
-	/job/tests/gmem fill $mnt/second 99
+		"truncate -s 20M $mnt/second && /job/tests/mapped zero $mnt/second"
+	/job/tests/mapped fill $mnt/second 99
 	remember
 	check "the module may go: the region has the files" \
 		sh -c "umount $mnt; rmmod guestmemfs"
@@ -115,5 +115,5 @@ stage5() {
 	same "what was taken over once does not come back" 0 \
 		"$(find $mnt -mindepth 1 | wc -l)"
 	truncate -s 1G $mnt/all
-	check "nothing of old contents either" /job/tests/gmem zero $mnt/all
+	check "nothing of old contents either" /job/tests/mapped zero $mnt/all
 }

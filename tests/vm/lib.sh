@@ -194,7 +194,7 @@ describe() {
 	(cd "$1" && find . -exec stat -c '%n|%i|%f|%h|%u|%g|%s|%b|%t,%T|%.9X|%.9Y|%.9Z|%.9W' {} + |
 		sort)
 	(cd "$1" && find . -type l -printf '%p -> %l\n' | sort)
-	(cd "$1" && find . -type f -print0 | sort -z | /job/tests/gmem runs)
+	(cd "$1" && find . -type f -print0 | sort -z | /job/tests/mapped runs)
 	(cd "$1" && find . -print0 | sort -z | xargs -0 getfattr -hd -m - --)
 	(cd "$1" && lsattr -aR . 2>/dev/null | grep -E '^[-a-zA-Z]+ ' | sort -k 2)
 	stat -f -c 'free %f of %b' "$1"
@@ -205,7 +205,7 @@ describe() {
 # it must; but for files that must stay untouched, and those of churn.
 sums() {
 	(cd "$1" && find . -type f -size +0 ! -name 'untouched*' ! -name '[ab][0-9]' -print0 |
-		sort -z | /job/tests/gmem sums shared)
+		sort -z | /job/tests/mapped sums shared)
 }
 
 remember() {

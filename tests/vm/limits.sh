@@ -110,7 +110,7 @@ virtio_mem() {
 	# shellcheck disable=SC2086
 	check "virtio-mem: works on tmpfs" qemu /tmp/m $device
 	truncate -s 64M $mnt/m
-	/job/tests/gmem fill $mnt/m 1
+	/job/tests/mapped fill $mnt/m 1
 	# shellcheck disable=SC2086
 	check "virtio-mem: not created on guestmemfs" eval '! qemu $mnt/m $device'
 	check "virtio-mem: says that it cannot discard" \

@@ -61,8 +61,8 @@ stage3() {
 	long=$(printf 'n%.0s' $(seq 230))
 	(cd $mnt && seq -f "$long-%g" 12000 | xargs touch)
 	truncate -s 8M $mnt/ram
-	/job/tests/gmem fill $mnt/ram 4
-	/job/tests/gmem sum $mnt/ram >/job/sum
+	/job/tests/mapped fill $mnt/ram 4
+	/job/tests/mapped sum $mnt/ram >/job/sum
 	describe $mnt | md5sum >/job/tree
 	check "publish a large image" bash -c 'echo 1 >/sys/kernel/kho/active'
 	check "of which the subtree is but the head" test \
@@ -76,7 +76,7 @@ stage4() {
 	start
 	logs "a large image by KHO" "took over 12002 inodes from KHO"
 	same "12001 files" "$(cat /job/tree)" "$(describe $mnt | md5sum)"
-	same "contents" "$(cat /job/sum)" "$(/job/tests/gmem sum $mnt/ram)"
+	same "contents" "$(cat /job/sum)" "$(/job/tests/mapped sum $mnt/ram)"
 	find $mnt -mindepth 1 -delete
 	umount $mnt
 	check "unload" rmmod guestmemfs

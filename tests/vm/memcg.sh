@@ -34,5 +34,5 @@ stage1() {
 	check "memcg: an attribute" /job/tests/nomemory $cgroup setxattr $mnt/g 4000
 	same "memcg: the OOM killer had no work" 0 \
 		"$(awk '$1 == "oom_kill" { print $2 }' $cgroup/memory.events)"
-	check "memcg: it reads as zeroes" /job/tests/gmem zero $mnt/g
+	check "memcg: it reads as zeroes" /job/tests/mapped zero $mnt/g
 }

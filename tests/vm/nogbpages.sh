@@ -10,9 +10,9 @@ stage1() {
 	start
 	same "the mount says so" "rw,relatime,huge=pmd" "$(shown)"
 	fallocate -l 1G $mnt/big
-	check "a GiB, aligned: 512 faults" /job/tests/gmem faults $mnt/big 0x40000000 512
-	check "wherever mmap() puts it" /job/tests/gmem anywhere $mnt/big 512
-	check "parts of it: munmap, mprotect, fork, mremap, truncate" /job/tests/gmem pud $mnt/big
+	check "a GiB, aligned: 512 faults" /job/tests/mapped faults $mnt/big 0x40000000 512
+	check "wherever mmap() puts it" /job/tests/mapped anywhere $mnt/big 512
+	check "parts of it: munmap, mprotect, fork, mremap, truncate" /job/tests/mapped pud $mnt/big
 	new_log >/dev/null
 	check "huge=pud is taken for huge=pmd" mount -o remount,huge=pud $mnt
 	same "and shown so" "rw,relatime,huge=pmd" "$(shown)"

@@ -3,7 +3,7 @@
 # Mount options: given, shown, changed, wrong.
 # lab: memory=6G append=guestmemfs=2G,memmap=2G$4G
 
-gmem() { /job/tests/gmem "$@"; }
+mapped() { /job/tests/mapped "$@"; }
 shown() { awk '$3 == "guestmemfs" { print $4; exit }' /proc/mounts; }
 
 # The first word of the file that was there last.
@@ -45,7 +45,7 @@ stage1() {
 	same "statfs" "5 4" "$(stat -f -c '%c %d' $mnt)"
 	check "as many inodes" touch $mnt/1 $mnt/2 $mnt/3 $mnt/4
 	refused "and no more" "No space left" touch $mnt/5
-	refused "nor without a name" "No space left" gmem tmpfile $mnt $mnt/5
+	refused "nor without a name" "No space left" mapped tmpfile $mnt $mnt/5
 	check "a link is none" ln $mnt/1 $mnt/5
 	refused "fewer than are in use" "nr_inodes=4 is less than the 5 in use" \
 		bash -c "mount -o remount,nr_inodes=4 $mnt 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
@@ -65,35 +65,35 @@ stage1() {
 
 	rm $mnt/6
 	truncate -s 1G $mnt/big
-	gmem fill $mnt/big 1
-	check "huge=pmd: 512 faults" gmem faults $mnt/big 0x40000000 513
-	same "no fewer" 512 "$(gmem faults $mnt/big 0x40000000 513 | sed 's/.*touched: \([0-9]*\) .*/\1/')"
+	mapped fill $mnt/big 1
+	check "huge=pmd: 512 faults" mapped faults $mnt/big 0x40000000 513
+	same "no fewer" 512 "$(mapped faults $mnt/big 0x40000000 513 | sed 's/.*touched: \([0-9]*\) .*/\1/')"
 	check "huge=pud" mount -o remount,huge=pud $mnt
-	check "1 fault" gmem faults $mnt/big 0x40000000 1
-	check "wherever mmap() puts it" gmem anywhere $mnt/big 1
+	check "1 fault" mapped faults $mnt/big 0x40000000 1
+	check "wherever mmap() puts it" mapped anywhere $mnt/big 1
 	check "huge=never" mount -o remount,huge=never $mnt
 	same "huge=never: 512 faults a block" 32768 \
-		"$(truncate -s 128M $mnt/big; gmem faults $mnt/big 0x40000000 99999 | sed 's/.*touched: \([0-9]*\) .*/\1/')"
+		"$(truncate -s 128M $mnt/big; mapped faults $mnt/big 0x40000000 99999 | sed 's/.*touched: \([0-9]*\) .*/\1/')"
 	check "read-only" mount -o remount,ro $mnt
 	refused "no writes" "Read-only" touch $mnt/7
 	mount -o remount,rw $mnt
 
 	mount -o remount,huge=pud $mnt
 	physical=$(where $mnt/big)
-	gmem fill $mnt/big 99
+	mapped fill $mnt/big 99
 	umount $mnt
 	check "mount with fewer inodes than there are" mount_g -o nr_inodes=2
 	check "shows them all" test -e $mnt/5
 	refused "but makes no more" "No space left" touch $mnt/8
 	same "scrub is not for ever" "rw,relatime,nr_inodes=2" "$(shown)"
-	same "peek" "$(gmem word 99)" "$(peek)"
+	same "peek" "$(mapped word 99)" "$(peek)"
 	rm $mnt/big
-	same "without scrub a free block keeps its contents" "$(gmem word 99)" "$(peek)"
+	same "without scrub a free block keeps its contents" "$(mapped word 99)" "$(peek)"
 	mount -o remount,scrub,nr_inodes=10 $mnt
 	truncate -s 128M $mnt/big
-	gmem fill $mnt/big 99
+	mapped fill $mnt/big 99
 	physical=$(where $mnt/big)
-	same "once more" "$(gmem word 99)" "$(peek)"
+	same "once more" "$(mapped word 99)" "$(peek)"
 	rm $mnt/big
 	same "with scrub the last close zeroes it" 0000000000000000 "$(peek)"
 }

@@ -18,7 +18,7 @@ arrive() {
 	check "$1: load" load
 	check "$1: mount" mount_g
 	compare "$1"
-	check "$1: a file with holes" /job/tests/gmem peek $mnt/d/untouched 20000000 'in the midst'
+	check "$1: a file with holes" /job/tests/mapped peek $mnt/d/untouched 20000000 'in the midst'
 	same "$1: status" \
 		"$(find $mnt -mindepth 1 -printf '%i\n' | sort -u | wc -l) $(stat -f -c '%b %f %S' $mnt) $(($(stat -f -c '%b - %f' $mnt)))" \
 		"$(cd $status && paste -d " " files blocks blocks_free block_size blocks_used)"
@@ -66,12 +66,12 @@ files() {
 	mkdir -p $mnt/d
 	for i in 1 2 3 4; do
 		truncate -s $((i * 5000000)) $mnt/d/f$i
-		/job/tests/gmem fill $mnt/d/f$i "$((i + ${1:-0}))"
+		/job/tests/mapped fill $mnt/d/f$i "$((i + ${1:-0}))"
 	done
 	rm $mnt/d/f2
 	truncate -s 40M $mnt/d/untouched
 	fallocate -p -o 4M -l 6M $mnt/d/untouched
-	/job/tests/gmem poke $mnt/d/untouched 20000000 'in the midst'
+	/job/tests/mapped poke $mnt/d/untouched 20000000 'in the midst'
 	ln $mnt/d/f1 $mnt/hard
 	setfattr -n user.test -v "value ${1:-0}" $mnt/d/f3
 }
@@ -84,7 +84,7 @@ stage1() {
 	truncate -s $((($(stat -f -c %f $mnt) - 32) * 2))M $mnt/most
 	truncate -s 64M $mnt/last
 	rm $mnt/most
-	/job/tests/gmem fill $mnt/last 9
+	/job/tests/mapped fill $mnt/last 9
 	files
 	mkdir -p /mnt/2 /mnt/3
 	mount -t guestmemfs none /mnt/2
@@ -94,8 +94,8 @@ stage1() {
 	check "active 0" bash -c "echo 0 >$active"
 	rm $mnt/d/f1
 	truncate -s 7M $mnt/d/later
-	/job/tests/gmem fill $mnt/d/later 7
-	/job/tests/gmem churn_for $mnt 30 &
+	/job/tests/mapped fill $mnt/d/later 7
+	/job/tests/mapped churn_for $mnt 30 &
 	sleep 0.5
 	check "a writer runs" kill -0 $!
 	check "active 1 again, with several mounts and writers running" \
@@ -314,7 +314,7 @@ stage19() {
 	start
 	same "nor after a kexec" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	check "all of it" truncate -s 1G $mnt/all
-	check "and no old contents" /job/tests/gmem zero $mnt/all
+	check "and no old contents" /job/tests/mapped zero $mnt/all
 	rm $mnt/all
 	# A boot by firmware takes long, and what forgets is the same everywhere.
 	[[ $kernel != debian-* ]] || return

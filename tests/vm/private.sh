@@ -6,7 +6,7 @@
 # lab-debug: limit=9G
 
 p=$mnt/p
-cached() { /job/tests/gmem cached $p; }
+cached() { /job/tests/mapped cached $p; }
 
 # A read-only mount does not change when a hole is read. DIR TYPE
 hole() {
@@ -30,7 +30,7 @@ rdonly() {
 	hole $mnt guestmemfs
 	umount /mnt/tmpfs
 	# Mapped by pfns, since the file was open for writing, before the mount was read-only.
-	/job/tests/gmem poke $mnt/hole 0 x
+	/job/tests/mapped poke $mnt/hole 0 x
 	before=$(stat -c %b $mnt/hole)
 	rm -f /tmp/held /tmp/go
 	mkfifo /tmp/go
@@ -70,21 +70,21 @@ stage1() {
 	echo 1 >/proc/sys/vm/drop_caches
 	same "but can go" 0 "$(cached)"
 	truncate -s 900M $mnt/big
-	/job/tests/gmem fill $mnt/big 3
-	want=$(/job/tests/gmem sum $mnt/big)
+	/job/tests/mapped fill $mnt/big 3
+	want=$(/job/tests/mapped sum $mnt/big)
 	p=$mnt/big
-	same "a large file, read through a private mapping" "$want" "$(/job/tests/gmem private-sum $p)"
+	same "a large file, read through a private mapping" "$want" "$(/job/tests/mapped private-sum $p)"
 	check "is cached" test "$(cached)" -gt 900000000
 	free=$(awk '/MemFree/ { print int($2 / 1024) }' /proc/meminfo)
-	check "memory pressure" /job/tests/gmem hog $((free + 300))
+	check "memory pressure" /job/tests/mapped hog $((free + 300))
 	report info "900 MiB cached, $free MiB free before the pressure; $(($(cached) >> 20)) MiB cached after"
 	check "evicts it" test "$(cached)" -lt 943718400
-	same "and it is read again" "$want" "$(/job/tests/gmem private-sum $p)"
+	same "and it is read again" "$want" "$(/job/tests/mapped private-sum $p)"
 	echo 1 >/sys/fs/guestmemfs/active
 	echo 1 >/proc/sys/vm/drop_caches
-	same "frozen, too" "$want" "$(/job/tests/gmem private-sum $p)"
+	same "frozen, too" "$want" "$(/job/tests/mapped private-sum $p)"
 	echo 0 >/sys/fs/guestmemfs/active
 	check "umount with pages cached" umount $mnt
 	check "mount" mount_g
-	same "contents" "$want" "$(/job/tests/gmem sum $p)"
+	same "contents" "$want" "$(/job/tests/mapped sum $p)"
 }

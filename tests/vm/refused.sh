@@ -7,7 +7,7 @@
 # in /job/planted, hand that over instead, and jump.
 plant() {
 	[[ -e $mnt/keep ]] || truncate -s 4M $mnt/keep
-	/job/tests/gmem fill $mnt/keep 5
+	/job/tests/mapped fill $mnt/keep 5
 	echo 1 >/sys/kernel/kho/active
 	cp /sys/kernel/debug/kho/out/sub_fdts/guestmemfs /job/planted
 	echo 0 >/sys/kernel/kho/active
@@ -46,7 +46,7 @@ discard() {
 	check "discard" mount_g -o discard
 	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	truncate -s 1G $mnt/all
-	check "and clean blocks" /job/tests/gmem zero $mnt/all
+	check "and clean blocks" /job/tests/mapped zero $mnt/all
 	rm $mnt/all
 }
 
@@ -55,7 +55,7 @@ leave_later() {
 	published
 	rm $mnt/keep
 	truncate -s 6M $mnt/later
-	/job/tests/gmem fill $mnt/later "$1"
+	/job/tests/mapped fill $mnt/later "$1"
 	remember
 	umount $mnt
 }
@@ -117,8 +117,8 @@ stage9() {
 	look "inode that is not there"
 	discard
 	truncate -s 8M $mnt/keep
-	/job/tests/gmem fill $mnt/keep 8
-	/job/tests/gmem sum $mnt/keep >/job/sum
+	/job/tests/mapped fill $mnt/keep 8
+	/job/tests/mapped sum $mnt/keep >/job/sum
 	# A good image, but a smaller region; then the right one again.
 	next_stage "" "" "$(sed 's/guestmemfs=1152M/guestmemfs=512M/' /proc/cmdline)"
 }
@@ -131,7 +131,7 @@ stage10() {
 stage11() {
 	start
 	same "the right region again: nothing was lost" "$(cat /job/sum)" \
-		"$(/job/tests/gmem sum $mnt/keep)"
+		"$(/job/tests/mapped sum $mnt/keep)"
 	next_stage
 }
 
@@ -139,7 +139,7 @@ stage11() {
 stage12() {
 	start
 	truncate -s 8M $mnt/keep
-	/job/tests/gmem fill $mnt/keep 8
+	/job/tests/mapped fill $mnt/keep 8
 	remember
 	published
 	printf 'x' | dd of=/job/planted bs=1 seek=300 conv=notrunc 2>/dev/null

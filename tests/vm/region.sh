@@ -43,7 +43,7 @@ stage1() {
 		"$(grep -m1 0x0000000100000000-0x0000000140000000 /sys/kernel/debug/x86/pat_memtype_list)"
 	mount_g
 	truncate -s 64M $mnt/a
-	/job/tests/gmem fill $mnt/a 1
+	/job/tests/mapped fill $mnt/a 1
 	check "no other mode for any part" \
 		sh -c "! grep -E '0x00000001[0-3]' /sys/kernel/debug/x86/pat_memtype_list | grep -v write-back"
 	check "no mapping of it stays in the kernel" \
@@ -54,11 +54,11 @@ stage1() {
 			test "$(/job/tests/directmap 0x140000000 0x40000000)" -gt 0
 	fi
 	check "no page descriptors: /proc/kpageflags" \
-		/job/tests/gmem kpage 0x100000000
-	check "/dev/mem" /job/tests/gmem devmem 0x100000000
-	check "/proc/kcore does not have it" /job/tests/gmem kcore 0x100000000
-	check "process_vm_readv, /proc/PID/mem" /job/tests/gmem spy $mnt/a
-	check "vmsplice, O_DIRECT, userfaultfd" /job/tests/gmem pageless $mnt/a
+		/job/tests/mapped kpage 0x100000000
+	check "/dev/mem" /job/tests/mapped devmem 0x100000000
+	check "/proc/kcore does not have it" /job/tests/mapped kcore 0x100000000
+	check "process_vm_readv, /proc/PID/mem" /job/tests/mapped spy $mnt/a
+	check "vmsplice, O_DIRECT, userfaultfd" /job/tests/mapped pageless $mnt/a
 	rm $mnt/a
 	umount $mnt
 	refused "nobody else can claim a part of it" "busy" \

@@ -7,7 +7,7 @@
 stage1() {
 	start
 	truncate -s 8M $mnt/a
-	/job/tests/gmem fill $mnt/a 1
+	/job/tests/mapped fill $mnt/a 1
 	check "publish" bash -c "echo 1 >/sys/fs/guestmemfs/active"
 	echo 2 >/job/stage
 	sync

@@ -83,13 +83,13 @@ stage1() {
 	refused "and one beyond any region" "File too large" truncate -s 4E $mnt/b
 	same "the file is as it was" "629145600 $((300 * 4096))" "$(stat -c '%s %b' $mnt/a)"
 	same "so is the space" $((all - 300)) "$(free_blocks)"
-	/job/tests/gmem fill $mnt/a 3
-	sum=$(/job/tests/gmem sum $mnt/a)
+	/job/tests/mapped fill $mnt/a 3
+	sum=$(/job/tests/mapped sum $mnt/a)
 	refused "a full one keeps its contents" "No space left" truncate -s 1152M $mnt/a
-	same "contents" "$sum" "$(/job/tests/gmem sum $mnt/a)"
+	same "contents" "$sum" "$(/job/tests/mapped sum $mnt/a)"
 	truncate -s 10M $mnt/a
 	same "shrinking gives back" $((all - 5)) "$(free_blocks)"
-	holding /job/tests/gmem hold $mnt/a
+	holding /job/tests/mapped hold $mnt/a
 	rm $mnt/a
 	same "an unlinked file that is mapped keeps its blocks" $((all - 5)) "$(free_blocks)"
 	kill $!
@@ -104,7 +104,7 @@ stage1() {
 		rm $mnt/f$i
 	done
 	check "a file of 288 fragments" truncate -s 576M $mnt/g
-	check "zeroes" /job/tests/gmem zero $mnt/g
+	check "zeroes" /job/tests/mapped zero $mnt/g
 	for i in $(seq 2 2 $all); do
 		rm $mnt/f$i
 	done
@@ -117,7 +117,7 @@ stage1() {
 	rm -r ${mnt:?}/*
 	if [[ -e /proc/allocinfo ]]; then
 		truncate -s 1G $mnt/ram
-		/job/tests/gmem fill $mnt/ram 1
+		/job/tests/mapped fill $mnt/ram 1
 		report info "held for 1 GiB with one file: $(held) bytes, module text and data $(cat /sys/module/guestmemfs/coresize) bytes"
 		check "less than 64 KiB" test "$(held)" -gt 0 -a "$(held)" -lt 65536
 	fi

@@ -4,7 +4,7 @@
 # the next kernel.
 # lab: memory=4G
 
-gmem() { /job/tests/gmem "$@"; }
+mapped() { /job/tests/mapped "$@"; }
 free_blocks() { stat -f -c %f $mnt; }
 blocks() { echo $(($(stat -c %b "$1") / 4096)); }
 # Offset, length and flags of each extent, in blocks of 2 MiB.
@@ -17,12 +17,12 @@ holes() {
 	same "gives a size" 8388608 "$(stat -c %s $mnt/a)"
 	same "and blocks" 4 "$(blocks $mnt/a)"
 	same "which are written, so that they need no zeroing" "[0..16383]: 0x1" "$(extents $mnt/a)"
-	check "and zero" gmem zero $mnt/a
-	gmem fill $mnt/a 5
-	sum=$(gmem sum $mnt/a)
+	check "and zero" mapped zero $mnt/a
+	mapped fill $mnt/a 5
+	sum=$(mapped sum $mnt/a)
 	check "KEEP_SIZE" fallocate -n -o 8M -l 4M $mnt/a
 	same "keeps the size" "8388608 6" "$(stat -c %s $mnt/a) $(blocks $mnt/a)"
-	same "and the contents" "$sum" "$(gmem sum $mnt/a)"
+	same "and the contents" "$sum" "$(mapped sum $mnt/a)"
 	check "growing into it" truncate -s 11M $mnt/a
 	same "takes nothing more" 6 "$(blocks $mnt/a)"
 	check "KEEP_SIZE again" fallocate -n -o 12M -l 4M $mnt/a
@@ -37,19 +37,19 @@ holes() {
 	same "the rest is there" "0 4194304" "$(io -r -c 'seek -d 0' -c 'seek -d 2m' $mnt/a | awk 'NR > 1 && $1 == "DATA" { printf "%s%s", s, $2; s = " " }')"
 	same "SEEK_HOLE" "HOLE 2097152" "$(io -r -c 'seek -h 0' $mnt/a | tail -n 1 | tr '\t' ' ')"
 	same "SEEK_HOLE at the end" "HOLE 8388608" "$(io -r -c 'seek -h 4m' $mnt/a | tail -n 1 | tr '\t' ' ')"
-	check "the rest is as it was" gmem range $mnt/a 0 2097152 5
-	check "on both sides" gmem range $mnt/a 4194304 4194304 5
-	check "a hole reads as zeroes" gmem range $mnt/a 2097152 2097152 zero
+	check "the rest is as it was" mapped range $mnt/a 0 2097152 5
+	check "on both sides" mapped range $mnt/a 4194304 4194304 5
+	check "a hole reads as zeroes" mapped range $mnt/a 2097152 2097152 zero
 	same "and gets a block when it is touched" 4 "$(blocks $mnt/a)"
-	gmem fill $mnt/a 5
+	mapped fill $mnt/a 5
 	check "punch from within a block to within another" fallocate -p -o 3M -l 2M $mnt/a
 	same "frees no block that is in use in part" 4 "$(blocks $mnt/a)"
-	check "and zeroes its part" gmem range $mnt/a 3145728 2097152 zero
-	check "no more before" gmem range $mnt/a 0 3145728 5
-	check "nor after" gmem range $mnt/a 5242880 3145728 5
+	check "and zeroes its part" mapped range $mnt/a 3145728 2097152 zero
+	check "no more before" mapped range $mnt/a 0 3145728 5
+	check "nor after" mapped range $mnt/a 5242880 3145728 5
 	check "punch within a block" fallocate -p -o 100 -l 200 $mnt/a
-	check "zeroes that" gmem range $mnt/a 104 192 zero
-	check "and no more" gmem range $mnt/a 304 4096 5
+	check "zeroes that" mapped range $mnt/a 104 192 zero
+	check "and no more" mapped range $mnt/a 304 4096 5
 	truncate -s 7M $mnt/a
 	check "punch beyond EOF" fallocate -p -o 6M -l 1G $mnt/a
 	same "takes EOF's block" 3 "$(blocks $mnt/a)"
@@ -58,12 +58,12 @@ holes() {
 	refused "punch beyond it" "File too large" fallocate -p -o 1T -l 1G $mnt/a
 
 	truncate -s 8M $mnt/a
-	gmem fill $mnt/a 5
+	mapped fill $mnt/a 5
 	check "ZERO_RANGE" fallocate -z -o 1M -l 4M $mnt/a
 	same "makes whole blocks unwritten, and they count" 4 "$(blocks $mnt/a)"
 	same "as FIEMAP says" "[0..4095]: 0x0,[4096..8191]: 0x800,[8192..16383]: 0x1" "$(extents $mnt/a | paste -sd,)"
-	check "they read as zeroes" gmem range $mnt/a 1048576 4194304 zero
-	check "the rest does not" gmem range $mnt/a 5242880 3145728 5
+	check "they read as zeroes" mapped range $mnt/a 1048576 4194304 zero
+	check "the rest does not" mapped range $mnt/a 5242880 3145728 5
 	check "ZERO_RANGE grows a file" fallocate -z -o 9M -l 1M $mnt/a
 	same "to its end" 10485760 "$(stat -c %s $mnt/a)"
 	refused "beyond free space" "No space left" fallocate -o 0 -l 1152M $mnt/a
@@ -90,12 +90,12 @@ extent_list() {
 }
 
 tmpfiles() {
-	check "O_TMPFILE, with blocks" gmem tmpfile $mnt $mnt/linked
+	check "O_TMPFILE, with blocks" mapped tmpfile $mnt $mnt/linked
 	same "linkat gives it a name" 4194304 "$(stat -c %s $mnt/linked)"
 	same "those without one are gone" 573 "$(free_blocks)"
 	check "hard link" ln $mnt/linked $mnt/again
 	rm $mnt/linked
-	check "the other name keeps the contents" gmem peek $mnt/again 0 tmpfile
+	check "the other name keeps the contents" mapped peek $mnt/again 0 tmpfile
 }
 
 attributes() {
@@ -145,7 +145,7 @@ frozen() {
 	echo 1 >/sys/fs/guestmemfs/active || return
 	refused "frozen: fallocate" "busy" fallocate -l 4M $mnt/sparse
 	refused "punch" "busy" fallocate -p -o 0 -l 2M $mnt/sparse
-	refused "O_TMPFILE" "busy" gmem tmpfile $mnt $mnt/never
+	refused "O_TMPFILE" "busy" mapped tmpfile $mnt $mnt/never
 	refused "setfattr" "busy" setfattr -n user.x -v 1 $mnt/again
 	refused "chattr" "busy" chattr +a $mnt/again
 	check "SEEK_HOLE and FIEMAP go on" io -r -c "seek -h 0" -c "fiemap" $mnt/sparse
@@ -158,12 +158,12 @@ stage1() {
 	tmpfiles
 	attributes
 	fallocate -l 8M $mnt/sparse
-	gmem fill $mnt/sparse 9
+	mapped fill $mnt/sparse 9
 	fallocate -p -o 2M -l 2M $mnt/sparse
 	fallocate -n -o 10M -l 4M $mnt/sparse
 	frozen
 	describe_more >/job/before
-	gmem sparse-sum $mnt/sparse >/job/sum
+	mapped sparse-sum $mnt/sparse >/job/sum
 	next_stage
 }
 
@@ -172,7 +172,7 @@ stage2() {
 	describe_more >/job/after
 	same "holes, extents beyond EOF, attributes and flags are as they were" "" \
 		"$(diff /job/before /job/after)"
-	same "contents" "$(cat /job/sum)" "$(gmem sparse-sum $mnt/sparse)"
+	same "contents" "$(cat /job/sum)" "$(mapped sparse-sum $mnt/sparse)"
 	refused "immutable still" "not permitted" rm -f $mnt/x
 	check "until told otherwise" sh -c "chattr -i $mnt/x && rm $mnt/x"
 	check "growing takes what lies beyond EOF" truncate -s 14M $mnt/sparse

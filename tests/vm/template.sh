@@ -8,7 +8,7 @@
 GUEST_MEM=128M
 GUEST_RAM=$mnt/template
 saved=/job/template.sav
-sum() { /job/tests/gmem private-sum $GUEST_RAM; }
+sum() { /job/tests/mapped private-sum $GUEST_RAM; }
 
 clone() {
 	guest_use "$1"
@@ -79,10 +79,10 @@ stage1() {
 	for c in A B C; do clone $c; done
 	for c in A B C; do settled $c; done
 	refused "nobody writes to the template" "not permitted" \
-		/job/tests/gmem fill $GUEST_RAM 1
+		/job/tests/mapped fill $GUEST_RAM 1
 	chattr -i $GUEST_RAM
 	refused "meanwhile not even so" "Text file busy" \
-		/job/tests/gmem fill $GUEST_RAM 1
+		/job/tests/mapped fill $GUEST_RAM 1
 	chattr +i $GUEST_RAM
 	same "what they wrote differs" 3 \
 		"$(for c in A B C; do guest_use $c; guest_marked $c; done | sort -u | wc -l)"

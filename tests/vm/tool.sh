@@ -22,7 +22,7 @@ stage1() {
 	says "plan for this machine" 'memmap=.*\$' $tool plan 256M
 	start
 	truncate -s 10M $mnt/a
-	/job/tests/gmem fill $mnt/a 1
+	/job/tests/mapped fill $mnt/a 1
 	says "status: state" 'mounted' $tool status
 	says "status: region" '0x48000000@0x138000000' $tool status
 	refused "nothing is published" "there is no image" $tool dump

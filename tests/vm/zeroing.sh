@@ -23,7 +23,7 @@ alone() {
 	theirs=$(($(kworkers) - before))
 	report info "$text: $mine ms of the caller's, $theirs ms of kworkers'"
 	check "zeroing, $text: the caller does it" test "${mine:-0}" -gt $((2 * theirs))
-	check "zeroing, $text: all is zero" /job/tests/gmem zero $mnt/a
+	check "zeroing, $text: all is zero" /job/tests/mapped zero $mnt/a
 	same "zeroing, $text: all is written" 0 "$(io -r -c 'fiemap -v' $mnt/a |
 		awk 'NR > 2 && $NF ~ /8/ { n++ } END { print n + 0 }')"
 }
@@ -43,7 +43,7 @@ together() {
 	report info "two on one file: $sum ms of CPU time in $(((end - start) / 1000)) ms"
 	check "zeroing: two on ranges of one file work at once" \
 		test $((sum * 1000)) -gt $(((end - start) * 6 / 5))
-	check "zeroing: all of both ranges is zero" /job/tests/gmem zero $mnt/a
+	check "zeroing: all of both ranges is zero" /job/tests/mapped zero $mnt/a
 }
 
 limited() {
@@ -66,7 +66,7 @@ limited() {
 	check "zeroing: it ended before all was zeroed" test "$(io -r -c 'fiemap -v' $mnt/a |
 		awk 'NR > 2 && $NF ~ /8/ { n++ } END { print n + 0 }')" -gt 0
 	echo max >$cgroup/cpu.max
-	check "zeroing: what was left is zeroed when it is touched" /job/tests/gmem zero $mnt/a
+	check "zeroing: what was left is zeroed when it is touched" /job/tests/mapped zero $mnt/a
 }
 
 stage1() {

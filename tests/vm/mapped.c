@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * gmem - what VM tests do to memory: map files, fill them, sum them, and look
- * at how they are mapped. Each command exits with 0 if what it was asked for
- * came true.
+ * mapped - what VM tests do to files by mapping them: fill them, sum them, and look at how
+ * they are mapped. Each command exits with 0 if what it was asked for came true.
  */
 #include <elf.h>
 #include <errno.h>
@@ -35,7 +34,7 @@
 
 static void die(const char *what)
 {
-	fprintf(stderr, "gmem: %s: %s\n", what, strerror(errno));
+	fprintf(stderr, "mapped: %s: %s\n", what, strerror(errno));
 	exit(1);
 }
 
@@ -181,7 +180,7 @@ static int cmd_zero(char **a)
 		while (i % 8 == 0 && i + 8 <= len && !*(uint64_t *)(p + i))
 			i += 8;
 		if (i < len && p[i]) {
-			fprintf(stderr, "gmem: byte %zu is %#x\n", i, p[i]);
+			fprintf(stderr, "mapped: byte %zu is %#x\n", i, p[i]);
 			return 1;
 		}
 	}
@@ -205,7 +204,7 @@ static int cmd_peek(char **a)
 
 	if (!memcmp(p + (at - page), a[2], strlen(a[2])))
 		return 0;
-	fprintf(stderr, "gmem: there is '%.*s'\n", (int)strlen(a[2]),
+	fprintf(stderr, "mapped: there is '%.*s'\n", (int)strlen(a[2]),
 		p + (at - page));
 	return 1;
 }
@@ -220,7 +219,7 @@ static int cmd_range(char **a)
 	p = (uint64_t *)map(fd, size_of(fd), 0, 2 * MIB);
 	for (i = from / 8; i < (from + len) / 8; i++)
 		if (p[i] != (zero ? 0 : mix(seed + i)))
-			return fprintf(stderr, "gmem: wrong at %zu\n", i * 8), 1;
+			return fprintf(stderr, "mapped: wrong at %zu\n", i * 8), 1;
 	return 0;
 }
 
@@ -243,7 +242,7 @@ static int cmd_bad_buffer(char **a)
 
 	munmap(p + 4096, 4096);
 	if (pread(fd, p, 8192, 0) != 4096 || pwrite(fd, p, 8192, 0) != 4096)
-		return fprintf(stderr, "gmem: not what fits\n"), 0;
+		return fprintf(stderr, "mapped: not what fits\n"), 0;
 	if (pwrite(fd, p + 4096, 1, 0) != -1 || errno != EFAULT)
 		return 0;
 	if (pread(fd, p + 4096, 1, 0) != -1)
@@ -334,13 +333,13 @@ static int cmd_eof(char **a)
 
 	signal(SIGBUS, on_signal);
 	if (lseek(fd, 0, SEEK_END) != (off_t)len)
-		return fprintf(stderr, "gmem: SEEK_END is elsewhere\n"), 1;
+		return fprintf(stderr, "mapped: SEEK_END is elsewhere\n"), 1;
 	if (len && touch_signal(p + end - 1))
-		return fprintf(stderr, "gmem: SIGBUS before EOF\n"), 1;
+		return fprintf(stderr, "mapped: SIGBUS before EOF\n"), 1;
 	if (touch_signal(p + end) != SIGBUS)
-		return fprintf(stderr, "gmem: no SIGBUS after EOF\n"), 1;
+		return fprintf(stderr, "mapped: no SIGBUS after EOF\n"), 1;
 	if (touch_signal(p + end + 2 * MIB) != SIGBUS)
-		return fprintf(stderr, "gmem: no SIGBUS far after EOF\n"), 1;
+		return fprintf(stderr, "mapped: no SIGBUS far after EOF\n"), 1;
 	return 0;
 }
 
@@ -358,12 +357,12 @@ static int cmd_shrink(char **a)
 	for (i = 0; i < len; i += 4096)
 		if ((touch_signal(p + i) == SIGBUS) !=
 		    (i >= ((size + 4095) & ~4095UL)))
-			return fprintf(stderr, "gmem: wrong at %zu\n", i), 1;
+			return fprintf(stderr, "mapped: wrong at %zu\n", i), 1;
 	if (ftruncate(fd, len))
 		die("ftruncate back");
 	for (i = 0; i < len; i++)
 		if (p[i] != (i < size ? 0x5a : 0))
-			return fprintf(stderr, "gmem: %zu is %#x\n", i, p[i]), 1;
+			return fprintf(stderr, "mapped: %zu is %#x\n", i, p[i]), 1;
 	return 0;
 }
 
@@ -379,11 +378,11 @@ static int cmd_halve(char **a)
 	if (ftruncate(fd, GIB / 2))
 		die("ftruncate");
 	if (p[0] != 1 || p[GIB / 2 - 1] != 2)
-		return fprintf(stderr, "gmem: contents\n"), 1;
+		return fprintf(stderr, "mapped: contents\n"), 1;
 	if (touch_signal(p + GIB / 2) != SIGBUS)
-		return fprintf(stderr, "gmem: no SIGBUS after EOF\n"), 1;
+		return fprintf(stderr, "mapped: no SIGBUS after EOF\n"), 1;
 	if (ftruncate(fd, GIB) || p[GIB / 2] || p[GIB - 1])
-		return fprintf(stderr, "gmem: not zero after growing\n"), 1;
+		return fprintf(stderr, "mapped: not zero after growing\n"), 1;
 	return 0;
 }
 
@@ -562,7 +561,7 @@ static int cmd_unaligned(char **a)
 		die("mmap");
 	for (i = 0; i < 4 * MIB; i += 8)
 		if (*(uint64_t *)(q + i) != mix(i + MIB + 4096 * 3))
-			return fprintf(stderr, "gmem: wrong at %zu\n", i), 1;
+			return fprintf(stderr, "mapped: wrong at %zu\n", i), 1;
 	return 0;
 }
 
@@ -592,13 +591,13 @@ static int spy(pid_t child, char *p)
 	int fd, bad = 0;
 
 	if (process_vm_readv(child, &local, 1, &remote, 1, 0) >= 0)
-		bad = fprintf(stderr, "gmem: process_vm_readv reads it\n");
+		bad = fprintf(stderr, "mapped: process_vm_readv reads it\n");
 	snprintf(path, sizeof(path), "/proc/%d/mem", child);
 	fd = open(path, O_RDWR);
 	if (fd >= 0 && pread(fd, buf, sizeof(buf), (off_t)(uintptr_t)p) >= 0)
-		bad = fprintf(stderr, "gmem: /proc/PID/mem reads it\n");
+		bad = fprintf(stderr, "mapped: /proc/PID/mem reads it\n");
 	if (fd >= 0 && pwrite(fd, "x", 1, (off_t)(uintptr_t)p) >= 0)
-		bad = fprintf(stderr, "gmem: /proc/PID/mem writes it\n");
+		bad = fprintf(stderr, "mapped: /proc/PID/mem writes it\n");
 	return bad;
 }
 
@@ -637,10 +636,10 @@ static int cmd_devmem(char **a)
 	if (fd < 0)
 		die("/dev/mem");
 	if (pread(fd, buf, sizeof(buf), at) > 0)
-		return fprintf(stderr, "gmem: /dev/mem reads it\n"), 1;
+		return fprintf(stderr, "mapped: /dev/mem reads it\n"), 1;
 	p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, at);
 	if (p != MAP_FAILED)
-		return fprintf(stderr, "gmem: /dev/mem maps it\n"), 1;
+		return fprintf(stderr, "mapped: /dev/mem maps it\n"), 1;
 	return 0;
 }
 
@@ -662,7 +661,7 @@ static int cmd_anywhere(char **a)
 	for (i = 0; i < len; i += 4096)
 		p[i] = 1;
 	before = faults() - before;
-	fprintf(stderr, "gmem: %ld faults at %p\n", before, (void *)p);
+	fprintf(stderr, "mapped: %ld faults at %p\n", before, (void *)p);
 	return before > atol(a[1]);
 }
 
@@ -670,7 +669,7 @@ static int is_whole(const char *p, size_t from, size_t to)
 {
 	for (; from < to; from += MIB)
 		if (*(volatile uint64_t *)(p + from) != mix(from))
-			return fprintf(stderr, "gmem: wrong at %zu\n", from), 0;
+			return fprintf(stderr, "mapped: wrong at %zu\n", from), 0;
 	return 1;
 }
 
@@ -788,13 +787,13 @@ static int cmd_parts(char **a)
 		die("mprotect");
 	if (touch_signal(p + MIB - 1) || touch_signal(p + 2 * MIB) ||
 	    touch_signal(p + MIB) != SIGSEGV)
-		return fprintf(stderr, "gmem: mprotect of a part\n"), 1;
+		return fprintf(stderr, "mapped: mprotect of a part\n"), 1;
 	if (mprotect(p + MIB, MIB, PROT_READ | PROT_WRITE) ||
 	    touch_signal(p + MIB))
-		return fprintf(stderr, "gmem: mprotect back\n"), 1;
+		return fprintf(stderr, "mapped: mprotect back\n"), 1;
 	if (munmap(p + 5 * MIB, MIB) || touch_signal(p + 5 * MIB) != SIGSEGV ||
 	    touch_signal(p + 5 * MIB - 1) || touch_signal(p + 6 * MIB))
-		return fprintf(stderr, "gmem: munmap of a part\n"), 1;
+		return fprintf(stderr, "mapped: munmap of a part\n"), 1;
 	q = mmap(NULL, 8 * MIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (q == MAP_FAILED)
 		die("mmap");
@@ -803,7 +802,7 @@ static int cmd_parts(char **a)
 	if (q == MAP_FAILED)
 		die("mremap");
 	if (mremap(q, 3 * MIB, 4 * MIB, MREMAP_MAYMOVE) != MAP_FAILED)
-		return fprintf(stderr, "gmem: mremap grew it\n"), 1;
+		return fprintf(stderr, "mapped: mremap grew it\n"), 1;
 	madvise(p, 4 * MIB, MADV_DONTNEED);
 	madvise(p, 4 * MIB, MADV_FREE);
 	madvise(p, 4 * MIB, MADV_HUGEPAGE);
@@ -815,10 +814,10 @@ static int cmd_parts(char **a)
 		_exit(0);
 	}
 	if (wait(&status) < 0 || status || p[0] != 77)
-		return fprintf(stderr, "gmem: fork\n"), 1;
+		return fprintf(stderr, "mapped: fork\n"), 1;
 	for (i = 1; i < 4 * MIB; i++)
 		if (p[i] != (char)(i >> 12))
-			return fprintf(stderr, "gmem: contents at %zu\n", i), 1;
+			return fprintf(stderr, "mapped: contents at %zu\n", i), 1;
 	return 0;
 }
 
@@ -854,7 +853,7 @@ static int cmd_kcore(char **a)
 			die("/proc/kcore");
 		if (ph.p_type == PT_LOAD && ph.p_paddr != -1UL &&
 		    at >= ph.p_paddr && at - ph.p_paddr < ph.p_memsz)
-			return fprintf(stderr, "gmem: segment %d\n", i), 1;
+			return fprintf(stderr, "mapped: segment %d\n", i), 1;
 	}
 	return i == 0;
 }
@@ -875,14 +874,14 @@ static int cmd_pageless(char **a)
 	if (pipe(pipes))
 		die("pipe");
 	if (vmsplice(pipes[1], &iov, 1, 0) >= 0)
-		bad = fprintf(stderr, "gmem: vmsplice takes it\n");
-	fd = open("/job/tests/gmem", O_RDONLY | O_DIRECT);
+		bad = fprintf(stderr, "mapped: vmsplice takes it\n");
+	fd = open("/job/tests/mapped", O_RDONLY | O_DIRECT);
 	if (fd >= 0 && pread(fd, p, 4096, 0) >= 0)
-		bad = fprintf(stderr, "gmem: O_DIRECT takes it\n");
+		bad = fprintf(stderr, "mapped: O_DIRECT takes it\n");
 	fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
 	if (fd >= 0 && !ioctl(fd, UFFDIO_API, &api) &&
 	    !ioctl(fd, UFFDIO_REGISTER, &reg))
-		bad = fprintf(stderr, "gmem: userfaultfd takes it\n");
+		bad = fprintf(stderr, "mapped: userfaultfd takes it\n");
 	return !!bad;
 }
 
@@ -931,7 +930,7 @@ static int cmd_churn(char **a)
 	}
 	for (i = 0; i < 3; i++) {
 		if (waitpid(child[i], NULL, WNOHANG))
-			bad = fprintf(stderr, "gmem: a writer died\n");
+			bad = fprintf(stderr, "mapped: a writer died\n");
 		kill(child[i], SIGKILL);
 		waitpid(child[i], NULL, 0);
 	}
@@ -1016,12 +1015,12 @@ static int cmd_pud(char **a)
 	signal(SIGSEGV, on_signal);
 	if (munmap(p + 4096, 4096) || touch_signal(p + 4096) != SIGSEGV ||
 	    !is_whole(p, 0, GIB))
-		return fprintf(stderr, "gmem: munmap\n"), 1;
+		return fprintf(stderr, "mapped: munmap\n"), 1;
 	munmap(p, GIB);
 	p = map_pud(fd);
 	if (mprotect(p + 5 * MIB + 4096, 4096, PROT_NONE) ||
 	    touch_signal(p + 5 * MIB + 4096) != SIGSEGV || !is_whole(p, 0, GIB))
-		return fprintf(stderr, "gmem: mprotect\n"), 1;
+		return fprintf(stderr, "mapped: mprotect\n"), 1;
 	munmap(p, GIB);
 	p = map_pud(fd);
 	if (madvise(p + GIB / 2, GIB / 2, MADV_DONTFORK))
@@ -1030,7 +1029,7 @@ static int cmd_pud(char **a)
 		_exit(touch_signal(p + GIB / 2) != SIGSEGV ||
 		      !is_whole(p, 0, GIB / 2));
 	if (wait(&status) < 0 || status || !is_whole(p, 0, GIB))
-		return fprintf(stderr, "gmem: fork\n"), 1;
+		return fprintf(stderr, "mapped: fork\n"), 1;
 	munmap(p, GIB);
 	for (i = 0; i < 2; i++) {
 		/* To another GiB, and to a place that no PUD entry can map. */
@@ -1039,13 +1038,13 @@ static int cmd_pud(char **a)
 		q = (char *)(((uintptr_t)q + GIB - 1) & ~(GIB - 1)) + i * 2 * MIB;
 		if (mremap(p, GIB, GIB, MREMAP_MAYMOVE | MREMAP_FIXED, q) != q ||
 		    touch_signal(p) != SIGSEGV || !is_whole(q, 0, GIB))
-			return fprintf(stderr, "gmem: mremap %d\n", i), 1;
+			return fprintf(stderr, "mapped: mremap %d\n", i), 1;
 		munmap(q, GIB);
 	}
 	p = map_pud(fd);
 	if (ftruncate(fd, GIB / 2) || !is_whole(p, 0, GIB / 2) ||
 	    ftruncate(fd, GIB) || p[GIB - MIB])
-		return fprintf(stderr, "gmem: truncate\n"), 1;
+		return fprintf(stderr, "mapped: truncate\n"), 1;
 	return 0;
 }
 
@@ -1065,19 +1064,19 @@ static int cmd_advise(char **a)
 	memset(p, 'a', 16 * MIB);
 	for (i = 0; i < sizeof(refused) / sizeof(*refused); i++)
 		if (!madvise(p, 4 * MIB, refused[i]) || errno != EINVAL)
-			return fprintf(stderr, "gmem: advice %d: %m\n", refused[i]), 1;
+			return fprintf(stderr, "mapped: advice %d: %m\n", refused[i]), 1;
 	if (madvise(p + 2 * MIB, 5 * MIB, MADV_REMOVE))
 		die("MADV_REMOVE");
 	if (fstat(fd, &st) || st.st_blocks != 6 * 4096)
-		return fprintf(stderr, "gmem: it has %ld blocks\n", st.st_blocks), 1;
+		return fprintf(stderr, "mapped: it has %ld blocks\n", st.st_blocks), 1;
 	if (p[2 * MIB - 1] != 'a' || p[2 * MIB] || p[7 * MIB - 1] || p[7 * MIB] != 'a')
-		return fprintf(stderr, "gmem: MADV_REMOVE took something else\n"), 1;
+		return fprintf(stderr, "mapped: MADV_REMOVE took something else\n"), 1;
 	if (madvise(p + 8 * MIB, 2 * MIB, MADV_DONTFORK))
 		die("MADV_DONTFORK");
 	if (!fork())
 		_exit(touch_signal(p + 8 * MIB) != SIGSEGV || p[10 * MIB] != 'a');
 	if (wait(&status) < 0 || status || p[8 * MIB] != 'a')
-		return fprintf(stderr, "gmem: MADV_DONTFORK\n"), 1;
+		return fprintf(stderr, "mapped: MADV_DONTFORK\n"), 1;
 	if (mmap(p + 12 * MIB + 4096, 8192, PROT_READ, MAP_PRIVATE |
 		 MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
 		die("MAP_FIXED");
@@ -1123,7 +1122,7 @@ static int cmd_race(char **a)
 	}
 	for (time_t end = time(NULL) + seconds; time(NULL) < end;) {
 		if (disturb(fd))
-			bad = fprintf(stderr, "gmem: disturb: %m\n");
+			bad = fprintf(stderr, "mapped: disturb: %m\n");
 	}
 	for (i = 0; i < 2; i++) {
 		kill(child[i], SIGKILL);
@@ -1172,6 +1171,6 @@ int main(int argc, char **argv)
 		if (argc == commands[i].nr_args + 2 &&
 		    !strcmp(argv[1], commands[i].name))
 			return commands[i].run(argv + 2);
-	fprintf(stderr, "gmem: no such command, or not that many arguments\n");
+	fprintf(stderr, "mapped: no such command, or not that many arguments\n");
 	return 2;
 }
