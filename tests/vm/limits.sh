@@ -4,11 +4,14 @@
 # shared mapping of a guestmemfs file refuses or does differently, beside tmpfs.
 # lab: memory=4G kernels=debian-6.12,debian-7
 
+# Which program has the operations, if it is not one by itself.
+program=pages
+
 # perform OPERATION FILE: says in one word how it ended.
 perform() {
 	case $1 in
 	nested) /job/tests/nested "$2" ;;
-	*) /job/tests/limits "$1" "$2" ;;
+	*) /job/tests/$program "$1" "$2" ;;
 	esac 2>/dev/null
 }
 
@@ -39,12 +42,18 @@ stage1() {
 	limit process-vm-writev EFAULT
 	limit ptrace-peek EIO
 	limit proc-pid-mem EIO
+	limit proc-pid-mem-write EIO
 	limit move-pages EFAULT
 	limit futex EFAULT
 	limit mutex SIGABRT
 	limit semaphore SIGABRT
 	limit core-dump absent
+	# They need none.
+	limit futex-private ok
+	limit buffered-read ok
+	limit pidfd-getfd ok
 	# Flags of a mapping of pfns.
+	program=limits
 	limit userfaultfd EINVAL
 	limit populate-read EINVAL
 	limit populate-write EINVAL
@@ -64,11 +73,8 @@ stage1() {
 	if [[ $kernel = debian-6.12 ]]; then limit mincore absent; else limit mincore ok; fi
 	# It fails, and the contents are gone.
 	limit discard zeroes
-	# These operations work.
-	limit futex-private ok
-	limit buffered-read ok
+	# It works.
 	limit qemu-advice ok
-	limit pidfd-getfd ok
 	nested
 	rm -f $mnt/limits /tmp/limits
 	virtio_mem
