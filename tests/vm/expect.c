@@ -67,18 +67,6 @@ static void lease_break(char **arg)
 	printf(", lease: %s\n", fcntl(file, F_GETLEASE) == F_UNLCK ? "gone" : "on its way");
 }
 
-/* tmpfile DIR NAME: create a file without a name, then give it one. */
-static void tmpfile_named(char **arg)
-{
-	char path[64];
-	int dir = open_or_die(arg[0], O_RDONLY | O_DIRECTORY);
-	int file = open_or_die(arg[0], O_RDWR | O_TMPFILE);
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
-	if (linkat(AT_FDCWD, path, dir, arg[1], AT_SYMLINK_FOLLOW))
-		die("linkat");
-}
-
 /* whiteout OLD NEW: rename, and leave a whiteout. */
 static void whiteout(char **arg)
 {
@@ -423,7 +411,6 @@ static const struct command {
 } commands[] = {
 	{ "leases",	1, leases },
 	{ "lease-break", 1, lease_break },
-	{ "tmpfile",	2, tmpfile_named },
 	{ "whiteout",	2, whiteout },
 	{ "handles",	0, handles },
 	{ "handle",	1, handle },

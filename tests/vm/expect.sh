@@ -96,7 +96,7 @@ idmapped() {
 idmapped_tmpfile() {
 	mkdir -m 777 source idmapped
 	mount --bind -o X-mount.idmap=b:0:1000:1000 source idmapped || return
-	setpriv --reuid 1000 --regid 1001 --clear-groups /job/tests/expect tmpfile idmapped named
+	setpriv --reuid 1000 --regid 1001 --clear-groups /job/tests/tmpfile idmapped idmapped/named
 	stat -c '%u %g' source/named
 	umount idmapped
 	rm -r source idmapped

@@ -31,8 +31,9 @@ stage1() {
 	check "utimes" touch -d '2001-02-03 04:05:06.789' $mnt/a
 	same "times" 981173106.789 "$(stat -c %.3Y $mnt/a)"
 	touch -d '2001-02-03' $mnt/a
-	check "truncate() by name" /job/tests/mapped truncate $mnt/a 0x200000
-	check "changes mtime" test "$(stat -c %Y $mnt/a)" -gt 1000000000
+	# coreutils' truncate opens the file.
+	check "truncate() by name: succeeds" perl -e 'truncate($ARGV[0], 0x200000) or die $!' $mnt/a
+	check "truncate() by name: changes mtime" test "$(stat -c %Y $mnt/a)" -gt 1000000000
 	check "unlink" rm $mnt/s
 	refused "unlinked" "No such file" stat $mnt/s
 	refused "no read" "Invalid argument" cat $mnt/d/x

@@ -9,8 +9,6 @@
 active=/sys/fs/guestmemfs/active
 kho_dir=/sys/kernel/debug/kho/out/sub_fdts
 
-ended() { [[ ! -e /proc/$1 || $(awk '{ print $3 }' "/proc/$1/stat") = Z ]]; }
-
 # killable TEXT COMMAND...: it waits uninterrupted, and SIGKILL ends it.
 killable() {
 	local text=$1 pid

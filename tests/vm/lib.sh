@@ -91,6 +91,9 @@ asleep() {
 	[[ $n = "$2" ]]
 }
 
+# ended PID: it has, whether it was waited for or not.
+ended() { [[ ! -e /proc/$1 || $(awk '{ print $3 }' "/proc/$1/stat") = Z ]]; }
+
 # io COMMANDS FILE: xfs_io, which tells of errors but exits with 0.
 io() {
 	local out
@@ -194,7 +197,7 @@ describe() {
 	(cd "$1" && find . -exec stat -c '%n|%i|%f|%h|%u|%g|%s|%b|%t,%T|%.9X|%.9Y|%.9Z|%.9W' {} + |
 		sort)
 	(cd "$1" && find . -type l -printf '%p -> %l\n' | sort)
-	(cd "$1" && find . -type f -print0 | sort -z | /job/tests/mapped runs)
+	(cd "$1" && find . -type f -print0 | sort -z | /job/tests/runs)
 	(cd "$1" && find . -print0 | sort -z | xargs -0 getfattr -hd -m - --)
 	(cd "$1" && lsattr -aR . 2>/dev/null | grep -E '^[-a-zA-Z]+ ' | sort -k 2)
 	stat -f -c 'free %f of %b' "$1"

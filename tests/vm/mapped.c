@@ -8,8 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/falloc.h>
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -287,24 +285,6 @@ static int cmd_sparse_sum(char **a)
 			      (sum >> 29);
 	}
 	printf("%016" PRIx64 "\n", sum);
-	return 0;
-}
-
-/* tmpfile DIR NAME: two files without a name; one of them gets NAME. */
-static int cmd_tmpfile(char **a)
-{
-	int fd = -1, i;
-	char path[64];
-
-	for (i = 0; i < 2; i++) {
-		fd = open(a[0], O_TMPFILE | O_RDWR, 0600);
-		if (fd < 0 || ftruncate(fd, 4 * MIB))
-			die("O_TMPFILE");
-		strcpy(map(fd, 4 * MIB, 0, 2 * MIB), "tmpfile");
-	}
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, path, AT_FDCWD, a[1], AT_SYMLINK_FOLLOW))
-		die("linkat");
 	return 0;
 }
 
@@ -673,12 +653,6 @@ static int is_whole(const char *p, size_t from, size_t to)
 	return 1;
 }
 
-/* truncate FILE SIZE: without opening it, which coreutils' does. */
-static int cmd_truncate(char **a)
-{
-	return truncate(a[0], strtoull(a[1], NULL, 0));
-}
-
 /*
  * other FILE: two processes map it by PUD entries, one of them a part of it that
  * begins within a GiB; that one forks and splits its VMA. 2 GiB, all written.
@@ -738,18 +712,6 @@ static int cmd_moved(char **a)
 	before = faults() - before;
 	printf("%ld faults\n", before);
 	return status || before;
-}
-
-/* hog MIB: use that much memory for a moment. */
-static int cmd_hog(char **a)
-{
-	size_t len = strtoull(a[0], NULL, 0) * MIB, i;
-	volatile char *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	for (i = 0; i < len; i += 4096)
-		p[i] = 1;
-	return 0;
 }
 
 /* hold FILE: map it, write to every page, say so, and do it for ever. */
@@ -883,116 +845,6 @@ static int cmd_pageless(char **a)
 	    !ioctl(fd, UFFDIO_REGISTER, &reg))
 		bad = fprintf(stderr, "mapped: userfaultfd takes it\n");
 	return !!bad;
-}
-
-static void churn(const char *dir, int seed, int seconds)
-{
-	char a[256], b[256];
-	volatile char *p;
-	int fd;
-
-	snprintf(a, sizeof(a), "%s/a%d", dir, seed);
-	snprintf(b, sizeof(b), "%s/b%d", dir, seed);
-	alarm(seconds);
-	for (;;) {
-		fd = open(a, O_RDWR | O_CREAT, 0600);
-		if (fd >= 0) {
-			if (!ftruncate(fd, 4 * MIB)) {
-				p = map(fd, 4 * MIB, 0, 2 * MIB);
-				*p = 1;
-				munmap((char *)p, 4 * MIB);
-			}
-			close(fd);
-		}
-		rename(a, b);
-		unlink(b);
-		mkdir(a, 0700);
-		rmdir(a);
-	}
-}
-
-/* churn DIR ACTIVE: change names while the tree is frozen and thawed. */
-static int cmd_churn(char **a)
-{
-	pid_t child[3];
-	int i, fd, bad = 0;
-
-	for (i = 0; i < 3; i++) {
-		child[i] = fork();
-		if (!child[i])
-			churn(a[0], i, 60);
-	}
-	fd = open(a[1], O_WRONLY);
-	for (i = 0; i < 100; i++) {
-		usleep(5000);
-		bad |= pwrite(fd, "1", 1, 0) != 1;
-		bad |= pwrite(fd, "0", 1, 0) != 1;
-	}
-	for (i = 0; i < 3; i++) {
-		if (waitpid(child[i], NULL, WNOHANG))
-			bad = fprintf(stderr, "mapped: a writer died\n");
-		kill(child[i], SIGKILL);
-		waitpid(child[i], NULL, 0);
-	}
-	return bad;
-}
-
-/* Extents in bytes; those that touch are one, unwritten or not. */
-static void print_runs(const char *path, int fd)
-{
-	struct { struct fiemap map; struct fiemap_extent e[64]; } m;
-	uint64_t from = 0, start = 0, len = 0, physical = 0;
-	struct fiemap_extent *e = NULL;
-	unsigned int i;
-
-	printf("%s:", path);
-	do {
-		memset(&m, 0, sizeof(m));
-		m.map.fm_start = from;
-		m.map.fm_length = ~0ULL - from;
-		m.map.fm_extent_count = 64;
-		if (ioctl(fd, FS_IOC_FIEMAP, &m))
-			die("FIEMAP");
-		for (i = 0; i < m.map.fm_mapped_extents; i++) {
-			e = &m.e[i];
-			from = e->fe_logical + e->fe_length;
-			if (len && e->fe_logical == start + len &&
-			    e->fe_physical == physical + len) {
-				len += e->fe_length;
-				continue;
-			}
-			if (len)
-				printf(" %lu+%lu@%lu", start, len, physical);
-			start = e->fe_logical;
-			len = e->fe_length;
-			physical = e->fe_physical;
-		}
-	} while (i && !(e->fe_flags & FIEMAP_EXTENT_LAST));
-	printf(" %lu+%lu@%lu\n", start, len, physical);
-}
-
-/* runs, of the files that standard input names, each ended by NUL. */
-static int cmd_runs(char **a)
-{
-	char *path = NULL;
-	size_t size = 0;
-	int fd;
-
-	while (getdelim(&path, &size, 0, stdin) > 0) {
-		fd = open(path, O_RDONLY);
-		if (fd < 0)
-			die(path);
-		print_runs(path, fd);
-		close(fd);
-	}
-	return 0;
-}
-
-/* churn_for DIR SECONDS: change names until then. */
-static int cmd_churn_for(char **a)
-{
-	churn(a[0], 9, atoi(a[1]));
-	return 0;
 }
 
 /* A GiB with a word of its own every MiB, mapped by one PUD entry. */
@@ -1150,17 +1002,13 @@ static const struct {
 	{ "sums", 1, cmd_sums },
 	{ "race", 2, cmd_race },		{ "parts", 1, cmd_parts },
 	{ "kpage", 1, cmd_kpage },	{ "kcore", 1, cmd_kcore },
-	{ "word", 1, cmd_word },	{ "anywhere", 2, cmd_anywhere },
-	{ "truncate", 2, cmd_truncate }, { "other", 1, cmd_other },
+	{ "word", 1, cmd_word },	{ "anywhere", 2, cmd_anywhere }, { "other", 1, cmd_other },
 	{ "moved", 1, cmd_moved },
-	{ "advise", 1, cmd_advise },	{ "pud", 1, cmd_pud },
-	{ "hog", 1, cmd_hog },		{ "cached", 1, cmd_cached },
+	{ "advise", 1, cmd_advise },	{ "pud", 1, cmd_pud },		{ "cached", 1, cmd_cached },
 	{ "equal", 4, cmd_equal },	{ "bad-buffer", 1, cmd_bad_buffer },
 	{ "self-write", 1, cmd_self_write },
 	{ "range", 4, cmd_range },	{ "sparse-sum", 1, cmd_sparse_sum },
-	{ "tmpfile", 2, cmd_tmpfile },
-	{ "pageless", 1, cmd_pageless }, { "churn", 2, cmd_churn },
-	{ "churn_for", 2, cmd_churn_for },	{ "runs", 0, cmd_runs },
+	{ "pageless", 1, cmd_pageless },
 };
 
 int main(int argc, char **argv)

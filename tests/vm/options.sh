@@ -45,7 +45,7 @@ stage1() {
 	same "statfs" "5 4" "$(stat -f -c '%c %d' $mnt)"
 	check "as many inodes" touch $mnt/1 $mnt/2 $mnt/3 $mnt/4
 	refused "and no more" "No space left" touch $mnt/5
-	refused "nor without a name" "No space left" mapped tmpfile $mnt $mnt/5
+	refused "nor without a name" "No space left" /job/tests/tmpfile $mnt $mnt/5
 	check "a link is none" ln $mnt/1 $mnt/5
 	refused "fewer than are in use" "nr_inodes=4 is less than the 5 in use" \
 		bash -c "mount -o remount,nr_inodes=4 $mnt 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"

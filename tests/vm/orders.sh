@@ -95,7 +95,7 @@ stage1() {
 	rm $mnt/d/f1
 	truncate -s 7M $mnt/d/later
 	/job/tests/mapped fill $mnt/d/later 7
-	/job/tests/mapped churn_for $mnt 30 &
+	/job/tests/churn $mnt 9 30 &
 	sleep 0.5
 	check "a writer runs" kill -0 $!
 	check "active 1 again, with several mounts and writers running" \

@@ -76,7 +76,7 @@ stage1() {
 	same "a large file, read through a private mapping" "$want" "$(/job/tests/mapped private-sum $p)"
 	check "is cached" test "$(cached)" -gt 900000000
 	free=$(awk '/MemFree/ { print int($2 / 1024) }' /proc/meminfo)
-	check "memory pressure" /job/tests/mapped hog $((free + 300))
+	check "memory pressure" /job/tests/hog $((free + 300))
 	report info "900 MiB cached, $free MiB free before the pressure; $(($(cached) >> 20)) MiB cached after"
 	check "evicts it" test "$(cached)" -lt 943718400
 	same "and it is read again" "$want" "$(/job/tests/mapped private-sum $p)"

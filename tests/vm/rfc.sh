@@ -21,7 +21,7 @@ stage1() {
 	truncate -s 16M $mnt/a
 	same "truncate grows from the end, not from block 0" "$before" \
 		"$(io -r -c "fiemap -v" $mnt/a | awk 'NR == 3 { print $3 }' | sed 's/\.\..*//')"
-	same "and in one run" 1 "$(printf '%s\0' $mnt/a | mapped runs | grep -o '+' | wc -l)"
+	same "and in one run" 1 "$(printf '%s\0' $mnt/a | /job/tests/runs | grep -o '+' | wc -l)"
 	check "and keeps the contents" mapped range $mnt/a 0 4999992 2
 	truncate -s 2M $mnt/a
 	same "truncate shrinks" 1022 "$(free_blocks)"

@@ -90,7 +90,7 @@ extent_list() {
 }
 
 tmpfiles() {
-	check "O_TMPFILE, with blocks" mapped tmpfile $mnt $mnt/linked
+	check "O_TMPFILE, with blocks" /job/tests/tmpfile $mnt $mnt/linked
 	same "linkat gives it a name" 4194304 "$(stat -c %s $mnt/linked)"
 	same "those without one are gone" 573 "$(free_blocks)"
 	check "hard link" ln $mnt/linked $mnt/again
@@ -145,7 +145,7 @@ frozen() {
 	echo 1 >/sys/fs/guestmemfs/active || return
 	refused "frozen: fallocate" "busy" fallocate -l 4M $mnt/sparse
 	refused "punch" "busy" fallocate -p -o 0 -l 2M $mnt/sparse
-	refused "O_TMPFILE" "busy" mapped tmpfile $mnt $mnt/never
+	refused "O_TMPFILE" "busy" /job/tests/tmpfile $mnt $mnt/never
 	refused "setfattr" "busy" setfattr -n user.x -v 1 $mnt/again
 	refused "chattr" "busy" chattr +a $mnt/again
 	check "SEEK_HOLE and FIEMAP go on" io -r -c "seek -h 0" -c "fiemap" $mnt/sparse
