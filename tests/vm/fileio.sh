@@ -9,61 +9,59 @@ without() {
 	truncate -s 5M $mnt/a
 	mapped fill $mnt/a 1
 	sum=$(mapped sum $mnt/a)
-	refused "no read" "Invalid argument" cat $mnt/a
-	refused "no write" "Invalid argument" dd if=/dev/zero of=$mnt/a count=1 conv=notrunc
-	refused "no sendfile" "Invalid argument" io -f -c "sendfile -i $mnt/a 0 4096" /tmp/out
-	refused "no copy to another filesystem" "Invalid argument" cp $mnt/a /tmp/out
-	refused "no execution" "Invalid argument" sh -c "chmod +x $mnt/a && $mnt/a"
-	same "the file is as it was" "$sum" "$(mapped sum $mnt/a)"
-	check "cp inside the region" cp $mnt/a $mnt/b
-	same "has copied all" "$sum" "$(mapped sum $mnt/b)"
-	check "parts: from the middle to beyond EOF" \
+	refused "nofileio: read() is EINVAL" "Invalid argument" cat $mnt/a
+	refused "nofileio: write() is EINVAL" "Invalid argument" dd if=/dev/zero of=$mnt/a count=1 conv=notrunc
+	refused "nofileio: sendfile() is EINVAL" "Invalid argument" io -f -c "sendfile -i $mnt/a 0 4096" /tmp/out
+	refused "nofileio: a copy to another filesystem is EINVAL" "Invalid argument" cp $mnt/a /tmp/out
+	refused "nofileio: execve() is EINVAL" "Invalid argument" sh -c "chmod +x $mnt/a && $mnt/a"
+	same "nofileio: the file is as it was" "$sum" "$(mapped sum $mnt/a)"
+	check "nofileio: cp inside the tree succeeds" cp $mnt/a $mnt/b
+	same "nofileio: cp copies all" "$sum" "$(mapped sum $mnt/b)"
+	check "copy_range: from the middle to beyond EOF succeeds" \
 		io -f -c "copy_range -s 1000001 -d 3000003 -l 2000000 $mnt/a" $mnt/c
-	same "the size" 5000003 "$(stat -c %s $mnt/c)"
-	check "a hole before it" mapped range $mnt/c 0 2999992 zero
-	check "within one file" io -c "copy_range -s 0 -d 2097152 -l 2097152 $mnt/a" $mnt/a
+	same "copy_range: beyond EOF grows the file" 5000003 "$(stat -c %s $mnt/c)"
+	check "copy_range: what it left out reads as zeroes" mapped range $mnt/c 0 2999992 zero
+	check "copy_range: within one file succeeds" io -c "copy_range -s 0 -d 2097152 -l 2097152 $mnt/a" $mnt/a
 	cmp_at $mnt/a 0 2097152 2097152
-	refused "onto itself" "Invalid argument" \
+	refused "copy_range: onto itself is EINVAL" "Invalid argument" \
 		io -c "copy_range -s 0 -d 1000 -l 2000 $mnt/a" $mnt/a
-	same "past EOF there is nothing" 5242880 "$(io -c "copy_range -s 10485760 -d 0 -l 4096 $mnt/a" $mnt/b; stat -c %s $mnt/b)"
+	same "copy_range: from beyond EOF copies nothing" 5242880 "$(io -c "copy_range -s 10485760 -d 0 -l 4096 $mnt/a" $mnt/b; stat -c %s $mnt/b)"
 	truncate -s 900M $mnt/full
-	refused "no room for a copy" "No space left" cp $mnt/full $mnt/d
+	refused "cp without room: ENOSPC" "No space left" cp $mnt/full $mnt/d
 	rm $mnt/?
 	rm $mnt/full
 }
 
 # cmp_at FILE A B LENGTH: two parts of it are equal.
 cmp_at() {
-	check "its parts are equal" mapped equal "$@"
+	check "copy_range: copies the bytes" mapped equal "$@"
 }
 
 with() {
-	check "remount with fileio" mount -o remount,fileio $mnt
-	same "it is shown" fileio "$(grep -o fileio /proc/mounts)"
+	check "fileio: remount" mount -o remount,fileio $mnt
+	same "fileio: is shown in /proc/mounts" fileio "$(grep -o fileio /proc/mounts)"
 	head -c 5000000 /dev/urandom >/tmp/blob
-	check "write" cp /tmp/blob $mnt/blob
-	check "read" cmp /tmp/blob $mnt/blob
-	refused "no O_DIRECT" "Invalid argument" \
+	check "fileio: cp to the file succeeds" cp /tmp/blob $mnt/blob
+	check "fileio: the file can be read" cmp /tmp/blob $mnt/blob
+	refused "fileio: O_DIRECT is EINVAL" "Invalid argument" \
 		dd if=$mnt/blob of=/dev/null bs=2M count=1 iflag=direct
-	same "what was read is not cached" 0 "$(mapped cached $mnt/blob)"
-	check "append" sh -c "cat /tmp/blob >>$mnt/blob"
-	same "is at the end" 10000000 "$(stat -c %s $mnt/blob)"
-	check "sendfile and splice" sh -c "xfs_io -f -c 'sendfile -i $mnt/blob 0 5000000' /tmp/out && cmp /tmp/blob /tmp/out"
-	check "execute" sh -c "cp /bin/busybox $mnt/busybox && $mnt/busybox true"
+	same "fileio: read() leaves nothing in the page cache" 0 "$(mapped cached $mnt/blob)"
+	check "fileio: append succeeds" sh -c "cat /tmp/blob >>$mnt/blob"
+	same "fileio: append is at the end" 10000000 "$(stat -c %s $mnt/blob)"
+	check "fileio: sendfile() copies the bytes" sh -c "xfs_io -f -c 'sendfile -i $mnt/blob 0 5000000' /tmp/out && cmp /tmp/blob /tmp/out"
+	check "fileio: a program can be executed" sh -c "cp /bin/busybox $mnt/busybox && $mnt/busybox true"
 	holding /job/tests/private hold $mnt/blob
-	refused "not what is private to somebody" "Text file busy" \
+	refused "fileio: write() is ETXTBSY beside a private mapping" "Text file busy" \
 		dd if=/dev/zero of=$mnt/blob count=1 conv=notrunc
-	check "but read it" cmp -n 5000000 /tmp/blob $mnt/blob
+	check "fileio: read() goes on beside a private mapping" cmp -n 5000000 /tmp/blob $mnt/blob
 	kill $!
 	wait $! 2>/dev/null
-	refused "beyond the region" "File too large" dd if=/dev/zero of=$mnt/big bs=1M seek=1200 count=1
-	refused "a bad buffer" "Bad address" mapped bad-buffer $mnt/busybox
-	touch $mnt/self
-	check "from a mapping of itself" mapped self-write $mnt/self
+	refused "fileio: write() beyond the region is EFBIG" "File too large" dd if=/dev/zero of=$mnt/big bs=1M seek=1200 count=1
+	harness buffers
 	echo 1 >/sys/fs/guestmemfs/active
-	refused "frozen: no write" "busy" dd if=/dev/zero of=$mnt/blob count=1 conv=notrunc
-	refused "no copy" "busy" cp $mnt/blob $mnt/busybox
-	check "but read" cmp -n 5000000 /tmp/blob $mnt/blob
+	refused "frozen: write() is EBUSY" "busy" dd if=/dev/zero of=$mnt/blob count=1 conv=notrunc
+	refused "frozen: cp is EBUSY" "busy" cp $mnt/blob $mnt/busybox
+	check "frozen: read() goes on" cmp -n 5000000 /tmp/blob $mnt/blob
 	echo 0 >/sys/fs/guestmemfs/active
 	rm -f $mnt/?*
 	mkdir -p /mnt/t
@@ -74,9 +72,9 @@ with() {
 	check "$n random operations as on tmpfs" /job/tests/twin $mnt/f /mnt/t/f $n 20261122
 	check "fio with verification" fio --name=v --filename=$mnt/fio --size=64M --bs=64k \
 		--rw=randwrite --ioengine=psync --verify=crc32c --output=/tmp/fio
-	check "remount without" mount -o remount,nofileio $mnt
-	refused "no read any more" "Invalid argument" cat $mnt/f
-	same "statfs" 0 "$(rm $mnt/*; echo $(($(stat -f -c '%b - %f' $mnt))))"
+	check "nofileio: remount" mount -o remount,nofileio $mnt
+	refused "nofileio: read() is EINVAL again" "Invalid argument" cat $mnt/f
+	same "in the end: all blocks are free" 0 "$(rm $mnt/*; echo $(($(stat -f -c '%b - %f' $mnt))))"
 }
 
 stage1() {

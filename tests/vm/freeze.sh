@@ -67,7 +67,7 @@ churn() {
 
 stage1() {
 	start
-	same "off" 0 "$(cat $active)"
+	same "active: 0 after the mount" 0 "$(cat $active)"
 	for bad in 2 -1 yes '' 10; do
 		refused "active: '$bad'" "Invalid argument" bash -c "echo '$bad' >$active"
 	done
@@ -81,18 +81,18 @@ stage1() {
 	done
 	truncate -s 8M $mnt/a
 	truncate -s 8M $mnt/fresh
-	truncate -s 4M $mnt/fresh2
+	truncate -s 8M $mnt/fresh2
 	mkdir $mnt/d
 	ln -s a $mnt/s
 	/job/tests/mapped fill $mnt/a 1
 	before=$(describe $mnt)
 	holding /job/tests/mapped hold $mnt/a
 	holder=$!
-	check "freeze" bash -c "echo 1 >$active"
-	same "on" 1 "$(cat $active)"
+	check "active: 1 can be written" bash -c "echo 1 >$active"
+	same "active: reads 1" 1 "$(cat $active)"
 	state "status" frozen
-	same "on, in the other place" 1 "$(cat /sys/fs/guestmemfs/active)"
-	check "again: nothing happens" bash -c "echo 1 >$active"
+	same "active: reads 1 in sysfs of guestmemfs" 1 "$(cat /sys/fs/guestmemfs/active)"
+	check "active: 1 can be written again" bash -c "echo 1 >$active"
 	while read -r text command; do
 		refused "frozen: $text" "Device or resource busy" sh -c "$command"
 	done <<-END
@@ -111,37 +111,37 @@ stage1() {
 	chown chown 1 $mnt/a
 	touch touch $mnt/a
 	END
-	same "nothing changed" "$before" "$(describe $mnt)"
-	check "reading names goes on" ls -lR $mnt
+	same "frozen: refused changes change nothing" "$before" "$(describe $mnt)"
+	check "frozen: names can be read" ls -lR $mnt
 	/job/tests/mapped sum $mnt/a >/tmp/sum
-	check "writing to written blocks goes on" \
+	check "frozen: written blocks can be written" \
 		soon sh -c "! /job/tests/mapped sum $mnt/a | cmp - /tmp/sum"
-	[[ ! -e $out ]] || check "KHO has the image" cmp $out $image
-	check "dtc decodes it" sh -c "dtc -I dtb -O dts $image >/tmp/dts"
-	check "and it tells of the file" grep -q '"a", \|, "a"' /tmp/dts
+	[[ ! -e $out ]] || check "frozen: KHO has the image" cmp $out $image
+	check "image: dtc decodes it" sh -c "dtc -I dtb -O dts $image >/tmp/dts"
+	check "image: it has the file's name" grep -q '"a", \|, "a"' /tmp/dts
 
 	/job/tests/mapped fill $mnt/fresh 1 &
 	waiter=$!
-	check "a fault on an unwritten block sleeps" soon asleep $waiter 1
+	check "frozen: a fault on an unwritten block sleeps" soon asleep $waiter 1
 	/job/tests/mapped fill $mnt/fresh 1 &
 	killed=$!
 	soon asleep $killed 1
-	check "but can be killed" sh -c "kill -9 $killed"
+	check "frozen: a fault that sleeps can be killed" sh -c "kill -9 $killed"
 	wait $killed 2>/dev/null
-	/job/tests/mapped orders $mnt/fresh2 &
-	orders=$!
-	check "so do two faults of different orders for one block" soon asleep $orders 2
+	holding /job/tests/frozen sizes $mnt/fresh2
+	sizes=$!
+	check "frozen: two faults of different sizes for one block sleep" asleep $sizes 2
 	check "KHO has it where there is KHO" test "$(cat /sys/fs/guestmemfs/carriers)" = region -o -e $out
-	check "thaw" bash -c "echo 0 >$active"
-	same "off again" 0 "$(cat $active)"
+	check "active: 0 can be written" bash -c "echo 0 >$active"
+	same "active: reads 0" 0 "$(cat $active)"
 	state "status" mounted
-	check "again: nothing happens" bash -c "echo 0 >$active"
+	check "active: 0 can be written again" bash -c "echo 0 >$active"
 	wait $waiter
-	same "the fault goes on" 0 $?
-	wait $orders
-	same "and get the same entry" 0 $?
-	check "changes go on" touch $mnt/new
-	check "the image is withdrawn" test ! -e $out
+	same "thaw: the fault goes on" 0 $?
+	wait $sizes
+	same "thaw: faults of different sizes get the same entry" 0 $?
+	check "thaw: changes go on" touch $mnt/new
+	check "thaw: KHO's image is withdrawn" test ! -e $out
 	kill $holder
 	if [[ -e $tracing ]]; then
 		wait $holder 2>/dev/null
@@ -163,14 +163,14 @@ stage1() {
 		fi
 	done
 	churn
-	check "frozen: umount and mount" bash -c \
+	check "frozen: umount and mount succeed" bash -c \
 		"echo 1 >$active; umount $mnt && mount -t guestmemfs none $mnt"
-	refused "frozen: it still is" "busy" touch $mnt/later
+	refused "frozen: the tree still is after umount and mount" "busy" touch $mnt/later
 	echo 0 >$active
 	rm -r ${mnt:?}/*
 	umount $mnt
-	check "nothing mounted: freeze" bash -c "echo 1 >$active"
-	check "rmmod withdraws" rmmod guestmemfs
-	check "withdrawn" test ! -e $out
-	check "the switch is gone" test ! -e $active
+	check "unmounted: active: 1 can be written" bash -c "echo 1 >$active"
+	check "rmmod: succeeds while frozen" rmmod guestmemfs
+	check "rmmod: KHO's image is withdrawn" test ! -e $out
+	check "rmmod: the switch is gone" test ! -e $active
 }

@@ -7,21 +7,18 @@
  * threads: a thread writes to the third block and sleeps. Meanwhile the others map and
  *	unmap memory, fault elsewhere, read /proc/self/smaps and send it a signal. Then
  *	"held" is printed, and the thread is waited for.
+ * sizes: one thread waits for the third block with a PMD entry and one, as the process
+ *	wants no huge pages any more, with a PTE. "held" is printed; then both get the same
+ *	entry, and so does a fault on the fourth block.
  * syscall: read() to another page of the third block sleeps and is not disturbed by a signal, which is
  *	handled when read() is done. "held" is printed before the signal is sent.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
-#define MIB	(1UL << 20)
+#include "mapping.h"
+
 #define LEN	(8 * MIB)
 #define AT	(4 * MIB)
 
@@ -63,11 +60,10 @@ static int sleeps_in(long call)
 	return 0;
 }
 
-static void *write_there(void *arg)
+static void *write_at(void *at)
 {
-	(void)arg;
 	tid = syscall(SYS_gettid);
-	strcpy(file + AT, "written");
+	strcpy(at, "written");
 	return NULL;
 }
 
@@ -109,7 +105,7 @@ static void test_threads(void)
 	pthread_t waiter, other;
 	int i;
 
-	must(!pthread_create(&waiter, NULL, write_there, NULL), "a thread");
+	must(!pthread_create(&waiter, NULL, write_at, file + AT), "a thread");
 	must(sleeps_in(-1), "the fault sleeps");
 	for (i = 0; i < 3; i++) {
 		touch_elsewhere(NULL);
@@ -130,6 +126,30 @@ static void test_threads(void)
 	must(!pthread_join(waiter, NULL), "join");
 	must(!strcmp(file + AT, "written") && !file[AT + 8] && !file[AT + 2 * MIB - 1],
 	     "contents of the block");
+}
+
+static void test_sizes(void)
+{
+	pthread_t by_pmd, by_pte;
+	long before;
+	size_t i;
+
+	must(!pthread_create(&by_pmd, NULL, write_at, file + AT), "a thread");
+	must(sleeps_in(-1), "its fault sleeps");
+	tid = 0;
+	must(!prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0), "PR_SET_THP_DISABLE");
+	must(!pthread_create(&by_pte, NULL, write_at, file + AT + 4096), "another thread");
+	must(sleeps_in(-1), "its fault sleeps, too");
+	puts("held");
+	fflush(stdout);
+	alarm(0);
+	must(!pthread_join(by_pmd, NULL) && !pthread_join(by_pte, NULL), "join");
+	must(!strcmp(file + AT, "written") && !strcmp(file + AT + 4096, "written"),
+	     "contents of the block");
+	before = nr_faults();
+	for (i = 0; i < 2 * MIB; i += 4096)
+		file[AT + 2 * MIB + i] = 1;
+	must(nr_faults() - before == 1, "one fault for a block");
 }
 
 static void test_syscall(void)
@@ -154,12 +174,13 @@ int main(int argc, char **argv)
 	must(argc == 3, "two arguments");
 	fd = open(argv[2], O_RDWR);
 	must(fd >= 0, argv[2]);
-	file = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	must(file != MAP_FAILED, "mmap");
+	file = map(fd, LEN, 0, 2 * MIB);
 	sigaction(SIGUSR1, &action, NULL);
 	alarm(60);
 	if (!strcmp(argv[1], "threads"))
 		test_threads();
+	else if (!strcmp(argv[1], "sizes"))
+		test_sizes();
 	else
 		test_syscall();
 	return 0;

@@ -102,6 +102,44 @@ io() {
 	[[ -z $out ]] || { echo "$out"; return 1; }
 }
 
+# few_faults MAX FILE [ALIGN]: to write to each of its pages takes so many faults at most,
+# mapped at a multiple of ALIGN. No last-level page tables: one table of another level, and
+# one more where mmap() chooses the place.
+few_faults() {
+	local faults tables
+	read -r faults tables <<<"$(/job/tests/mapped faults "$2" "${3:-0}")"
+	echo "$faults faults, $tables KiB of page tables"
+	[[ -n $tables && $faults -le $1 && $tables -le $((${3:-0} ? 8 : 16)) ]]
+}
+
+# harness PROGRAM [ARGUMENT...]: one on the kernel's selftest harness. Each of its tests is
+# a line of the verdict, with what it said if it failed.
+harness() {
+	local line name said='' n=0 nr=0
+	FILE=$mnt/harness "/job/tests/$1" "${@:2}" >/tmp/harness 2>&1
+	while IFS= read -r line; do
+		echo "$line"
+		case $line in
+		1..*)
+			nr=${line#1..} ;;
+		*"# SKIP"*)
+			report info "$1: ${line#ok * }"
+			n=$((n + 1)) ;;
+		"ok "*|"not ok "*)
+			name=${line#*ok * }
+			name=${name//_/ }
+			report "${line%%ok *}ok" "${name//./: }$said"
+			n=$((n + 1)) said= ;;
+		"# "*:Expected*) ;;
+		"# $1.c:"*)
+			said+="; ${line#*:*:*:}" ;;
+		"# "*": Test terminated "*)
+			said+="; ${line#*: }" ;;
+		esac
+	done </tmp/harness
+	((nr && n == nr)) || report "not ok" "$1: all tests end: $n of $nr did"
+}
+
 # resident TEXT: the lab notes what this VM has of the host's memory at this moment.
 resident() {
 	report resident "$1"

@@ -5,89 +5,58 @@
 
 mapped() { /job/tests/mapped "$@"; }
 
-stage1() {
-	start
+contents() {
 	truncate -s 16M $mnt/a
-	check "new blocks are zero" mapped zero $mnt/a
-	check "fill" mapped fill $mnt/a 1
-	same "sum is stable" "$(mapped sum $mnt/a)" "$(mapped sum $mnt/a)"
-	check "write by one offset" mapped poke $mnt/a 0x4ff0 hello-across-a-page
-	check "read by another" mapped peek $mnt/a 0x4ff4 o-across
-	check "offset in the last block" mapped poke $mnt/a 0xffe000 end
-	check "which the first has not" sh -c "! /job/tests/mapped peek $mnt/a 0 end 2>/dev/null"
-
-	for size in 1 4095 4096 4097 2097151 2097152 2097153 5000000; do
-		truncate -s 0 $mnt/e
-		truncate -s $size $mnt/e
-		check "EOF at $size" mapped eof $mnt/e
-	done
-	for size in 100 4096 2097152 3000001; do
-		truncate -s 0 $mnt/t
-		truncate -s 6M $mnt/t
-		check "shrink to $size and grow again" mapped shrink $mnt/t $size
-	done
-	truncate -s 0 $mnt/g
+	check "new file: reads as zeroes" mapped zero $mnt/a
+	check "new file: can be filled" mapped fill $mnt/a 1
+	same "sum: is stable" "$(mapped sum $mnt/a)" "$(mapped sum $mnt/a)"
+	check "offset: write across a page by one mapping" mapped poke $mnt/a 0x4ff0 hello-across-a-page
+	check "offset: read by another mapping" mapped peek $mnt/a 0x4ff4 o-across
+	check "offset: write in the last block" mapped poke $mnt/a 0xffe000 end
+	check "offset: it is not in the first block" sh -c "! /job/tests/mapped peek $mnt/a 0 end 2>/dev/null"
+	rm $mnt/a
+	harness eof
 	truncate -s 100 $mnt/g
-	check "write past EOF in EOF's page" mapped poke $mnt/g 200 stale
+	check "EOF: write past it in its page" mapped poke $mnt/g 200 stale
 	truncate -s 8192 $mnt/g
-	check "is not there after growing" mapped zero $mnt/g
+	check "EOF: what was past it is zero after growing" mapped zero $mnt/g
+	rm $mnt/g
 
-	rm $mnt/a $mnt/e $mnt/t $mnt/g
 	truncate -s 1800M $mnt/all
-	check "no owner sees another's data" mapped zero $mnt/all
+	check "reuse: freed blocks read as zeroes" mapped zero $mnt/all
 	mapped fill $mnt/all 7
 	rm $mnt/all
 	truncate -s 1G $mnt/big
-	check "nor when all was used" mapped zero $mnt/big
+	check "reuse: they do when all were written" mapped zero $mnt/big
 	rm $mnt/big
+}
 
+entries() {
+	local thp=/sys/kernel/mm/transparent_hugepage/enabled was
 	truncate -s 1G $mnt/big
-	check "1 GiB touched first: 512 faults at most, no last-level tables" \
-		mapped faults $mnt/big 0x40000000 512
-	report info "first touch: $(mapped faults $mnt/big 0x200000 512)"
-	check "1 GiB again, aligned to a PUD: 1 fault" \
-		mapped faults $mnt/big 0x40000000 1
-	report info "PUD-aligned: $(mapped faults $mnt/big 0x40000000 1)"
-	check "truncate what a PUD maps" mapped halve $mnt/big
-	if [[ -e /sys/kernel/mm/transparent_hugepage/enabled ]]; then
-		thp=/sys/kernel/mm/transparent_hugepage/enabled
+	check "first touch of 1 GiB: 512 faults at most, no last-level tables" \
+		few_faults 512 $mnt/big 0x40000000
+	check "1 GiB again, aligned to a PUD: 1 fault at most" few_faults 1 $mnt/big 0x40000000
+	report info "1 GiB again, aligned to a PMD: faults, and KiB of page tables: $(mapped faults $mnt/big 0x200000)"
+	truncate -s 512M $mnt/big
+	truncate -s 1G $mnt/big
+	if [[ -e $thp ]]; then
 		was=$(sed 's/.*\[\(.*\)\].*/\1/' $thp)
 		echo never >$thp
-		check "THP off makes no difference" \
-			mapped faults $mnt/big 0x40000000 512
+		check "THP off: makes no difference" few_faults 512 $mnt/big 0x40000000
 		echo "$was" >$thp
 	fi
 	rm $mnt/big
-	truncate -s 1G $mnt/big
-	check "a block is punched: the others stay mapped" mapped punched $mnt/big 1
-	rm $mnt/big
 	fallocate -l 1G $mnt/big
-	check "unless a PUD maps them" mapped punched $mnt/big 512
+	check "fallocated: 1 fault at once" few_faults 1 $mnt/big 0x40000000
 	rm $mnt/big
-	fallocate -l 1G $mnt/big
-	check "fallocated: 1 fault at once" mapped faults $mnt/big 0x40000000 1
-	check "parts of what a PUD maps: munmap, mprotect, fork, mremap, truncate" \
-		mapped pud $mnt/big
-	rm $mnt/big
-	fallocate -l 1G $mnt/big
-	check "mremap() in one process takes no entry from another" mapped moved $mnt/big
-	rm $mnt/big
-	fallocate -l 2G $mnt/big
-	check "what one does with its part does not harm another" mapped other $mnt/big
-	truncate -s 1G $mnt/big
-	check "not aligned to a block: it works all the same" \
-		mapped unaligned $mnt/big
-	rm $mnt/big
+	harness entries
+}
 
-	truncate -s 16M $mnt/p
-	check "truncate, punch, zero and allocate against faults" mapped race $mnt/p 5
-	truncate -s 16M $mnt/p
-	check "fork copies no entries" mapped forked $mnt/p
-	check "soft-dirty" mapped softdirty $mnt/p
-	check "madvise, MAP_FIXED" mapped advise $mnt/p
-	truncate -s 0 $mnt/p
-	truncate -s 16M $mnt/p
-	check "mprotect, munmap, fork, mremap of parts" mapped parts $mnt/p
-	rm $mnt/p
-	same "all blocks are free again" "$(stat -f -c %b $mnt)" "$(stat -f -c %f $mnt)"
+stage1() {
+	start
+	contents
+	entries
+	harness vmas
+	same "in the end: all blocks are free" "$(stat -f -c %b $mnt)" "$(stat -f -c %f $mnt)"
 }

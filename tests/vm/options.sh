@@ -4,6 +4,7 @@
 # lab: memory=6G append=guestmemfs=2G,memmap=2G$4G
 
 mapped() { /job/tests/mapped "$@"; }
+faults() { mapped faults "$1" 0x40000000 | cut -d' ' -f1; }
 shown() { awk '$3 == "guestmemfs" { print $4; exit }' /proc/mounts; }
 
 # The first word of the file that was there last.
@@ -43,9 +44,9 @@ stage1() {
 	mount -o remount,nosparse $mnt
 	same "the root directory" "12 34 750" "$(stat -c '%u %g %a' $mnt)"
 	same "statfs" "5 4" "$(stat -f -c '%c %d' $mnt)"
-	check "as many inodes" touch $mnt/1 $mnt/2 $mnt/3 $mnt/4
-	refused "and no more" "No space left" touch $mnt/5
-	refused "nor without a name" "No space left" /job/tests/tmpfile $mnt $mnt/5
+	check "as many inodes: 4 beside the root" touch $mnt/1 $mnt/2 $mnt/3 $mnt/4
+	refused "as many inodes: none more" "No space left" touch $mnt/5
+	refused "as many inodes: none more without a name" "No space left" /job/tests/tmpfile $mnt $mnt/5
 	check "a link is none" ln $mnt/1 $mnt/5
 	refused "fewer than are in use" "nr_inodes=4 is less than the 5 in use" \
 		bash -c "mount -o remount,nr_inodes=4 $mnt 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
@@ -66,14 +67,15 @@ stage1() {
 	rm $mnt/6
 	truncate -s 1G $mnt/big
 	mapped fill $mnt/big 1
-	check "huge=pmd: 512 faults" mapped faults $mnt/big 0x40000000 513
-	same "no fewer" 512 "$(mapped faults $mnt/big 0x40000000 513 | sed 's/.*touched: \([0-9]*\) .*/\1/')"
-	check "huge=pud" mount -o remount,huge=pud $mnt
-	check "1 fault" mapped faults $mnt/big 0x40000000 1
-	check "wherever mmap() puts it" mapped anywhere $mnt/big 1
-	check "huge=never" mount -o remount,huge=never $mnt
+	check "huge=pmd: 512 faults and one for a table, no last-level tables" \
+		few_faults 513 $mnt/big 0x40000000
+	same "huge=pmd: 512 faults" 512 "$(faults $mnt/big)"
+	check "huge=pud: remount" mount -o remount,huge=pud $mnt
+	check "huge=pud: 1 fault" few_faults 1 $mnt/big 0x40000000
+	check "huge=pud: 1 fault where mmap() puts it" few_faults 1 $mnt/big
+	check "huge=never: remount" mount -o remount,huge=never $mnt
 	same "huge=never: 512 faults a block" 32768 \
-		"$(truncate -s 128M $mnt/big; mapped faults $mnt/big 0x40000000 99999 | sed 's/.*touched: \([0-9]*\) .*/\1/')"
+		"$(truncate -s 128M $mnt/big; faults $mnt/big)"
 	check "read-only" mount -o remount,ro $mnt
 	refused "no writes" "Read-only" touch $mnt/7
 	mount -o remount,rw $mnt
@@ -86,14 +88,14 @@ stage1() {
 	check "shows them all" test -e $mnt/5
 	refused "but makes no more" "No space left" touch $mnt/8
 	same "scrub is not for ever" "rw,relatime,nr_inodes=2" "$(shown)"
-	same "peek" "$(mapped word 99)" "$(peek)"
+	same "scrub: a file in use is not zeroed" "$(mapped word 99)" "$(peek)"
 	rm $mnt/big
-	same "without scrub a free block keeps its contents" "$(mapped word 99)" "$(peek)"
+	same "no scrub: a free block keeps its contents" "$(mapped word 99)" "$(peek)"
 	mount -o remount,scrub,nr_inodes=10 $mnt
 	truncate -s 128M $mnt/big
 	mapped fill $mnt/big 99
 	physical=$(where $mnt/big)
-	same "once more" "$(mapped word 99)" "$(peek)"
+	same "scrub: a file in use is not zeroed, once more" "$(mapped word 99)" "$(peek)"
 	rm $mnt/big
-	same "with scrub the last close zeroes it" 0000000000000000 "$(peek)"
+	same "scrub: the last close zeroes the block" 0000000000000000 "$(peek)"
 }

@@ -17,6 +17,15 @@ no_load() {
 	logs "$1" "$2"
 }
 
+# pageless PROGRAM OPERATION: it does not work on a mapping of the region.
+pageless() {
+	local ended
+	ended=$("/job/tests/$1" "$2" $mnt/b)
+	check "$2: is refused for a mapping of the region (${ended:-no answer})" \
+		test "${ended:-ok}" != ok
+	rm -f $mnt/b
+}
+
 stage1() {
 	new_log >/dev/null
 	no_load "no region" "no region: boot with guestmemfs=SIZE"
@@ -35,33 +44,32 @@ stage1() {
 	insmod /job/guestmemfs_peek.ko at=0x120000000 claim=4096
 	no_load "somebody has a part of it" "is claimed by somebody else" region=1G@4G
 	rmmod guestmemfs_peek
-	check "a good one" load region=1G@4G
+	check "region=1G@4G: the module loads" load region=1G@4G
 	same "sysfs: only root has free runs counted" "400 444" \
 		"$(stat -c %a /sys/fs/guestmemfs/{largest_free,blocks_free} | xargs)"
-	check "is in /proc/iomem" grep -q '100000000-13fffffff : guestmemfs' /proc/iomem
-	same "PAT entry" "PAT: [mem 0x0000000100000000-0x0000000140000000] write-back" \
+	check "/proc/iomem: has the region" grep -q '100000000-13fffffff : guestmemfs' /proc/iomem
+	same "PAT: one write-back entry for the region" "PAT: [mem 0x0000000100000000-0x0000000140000000] write-back" \
 		"$(grep -m1 0x0000000100000000-0x0000000140000000 /sys/kernel/debug/x86/pat_memtype_list)"
 	mount_g
 	truncate -s 64M $mnt/a
 	/job/tests/mapped fill $mnt/a 1
-	check "no other mode for any part" \
+	check "PAT: no other mode for any part of the region" \
 		sh -c "! grep -E '0x00000001[0-3]' /sys/kernel/debug/x86/pat_memtype_list | grep -v write-back"
-	check "no mapping of it stays in the kernel" \
+	check "vmallocinfo: no mapping of the region stays" \
 		sh -c "! grep -E 'phys=0x0*1[0-3][0-9a-f]{7} ' /proc/vmallocinfo"
 	if [[ -e /sys/kernel/debug/page_tables/kernel ]]; then
-		same "no direct map of the region" 0 "$(/job/tests/directmap 0x100000000 0x40000000)"
-		check "where the test would see one" \
+		same "direct map: none of the region" 0 "$(/job/tests/directmap 0x100000000 0x40000000)"
+		check "direct map: the test sees that of RAM" \
 			test "$(/job/tests/directmap 0x140000000 0x40000000)" -gt 0
 	fi
-	check "no page descriptors: /proc/kpageflags" \
-		/job/tests/mapped kpage 0x100000000
-	check "/dev/mem" /job/tests/mapped devmem 0x100000000
-	check "/proc/kcore does not have it" /job/tests/mapped kcore 0x100000000
-	check "process_vm_readv, /proc/PID/mem" /job/tests/mapped spy $mnt/a
-	check "vmsplice, O_DIRECT, userfaultfd" /job/tests/mapped pageless $mnt/a
+	ADDRESS=0x100000000 harness secluded
+	for op in process-vm-readv proc-pid-mem proc-pid-mem-write vmsplice direct-read; do
+		pageless pages $op
+	done
+	pageless limits userfaultfd
 	rm $mnt/a
 	umount $mnt
-	refused "nobody else can claim a part of it" "busy" \
+	refused "resources: no other driver can claim a part of the region" "busy" \
 		insmod /job/guestmemfs_peek.ko at=0x120000000 claim=4096
 	rmmod guestmemfs
 	check_kmemleak
@@ -100,5 +108,5 @@ stage4() {
 	check "it begins with the first whole block" \
 		grep -q '100200000-1201fffff : guestmemfs' /proc/iomem
 	mount_g
-	same "blocks" 255 "$(stat -f -c %b $mnt)"
+	same "aligned up: blocks of the region" 255 "$(stat -f -c %b $mnt)"
 }

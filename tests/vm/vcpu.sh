@@ -20,7 +20,7 @@ stage1() {
 	modprobe kvm_amd 2>/dev/null
 	fallocate -l 1G $mnt/ram
 	widen && report info "KVM's second look is delayed by a probe"
-	check "the file can be mapped by a PUD entry" /job/tests/mapped faults $mnt/ram 0x40000000 1
+	check "guest RAM: a PUD entry can map it" few_faults 1 $mnt/ram 0x40000000
 	rounds=$(/job/tests/vcpu $mnt/ram 15 2>&1)
 	same "a vCPU beside mremap() and readers of smaps: KVM_RUN does not fail" 0 $?
 	report info "$rounds"
