@@ -13,66 +13,66 @@ extents() {
 }
 
 holes() {
-	check "fallocate" fallocate -l 8M $mnt/a
-	same "gives a size" 8388608 "$(stat -c %s $mnt/a)"
-	same "and blocks" 4 "$(blocks $mnt/a)"
-	same "which are written, so that they need no zeroing" "[0..16383]: 0x1" "$(extents $mnt/a)"
-	check "and zero" mapped zero $mnt/a
+	check "fallocate: succeeds" fallocate -l 8M $mnt/a
+	same "fallocate: gives the file its size" 8388608 "$(stat -c %s $mnt/a)"
+	same "fallocate: gives the file its blocks" 4 "$(blocks $mnt/a)"
+	same "fallocate: its blocks are written, so that they need no zeroing" "[0..16383]: 0x1" "$(extents $mnt/a)"
+	check "fallocate: its blocks read as zeroes" mapped zero $mnt/a
 	mapped fill $mnt/a 5
 	sum=$(mapped sum $mnt/a)
-	check "KEEP_SIZE" fallocate -n -o 8M -l 4M $mnt/a
-	same "keeps the size" "8388608 6" "$(stat -c %s $mnt/a) $(blocks $mnt/a)"
-	same "and the contents" "$sum" "$(mapped sum $mnt/a)"
-	check "growing into it" truncate -s 11M $mnt/a
-	same "takes nothing more" 6 "$(blocks $mnt/a)"
-	check "KEEP_SIZE again" fallocate -n -o 12M -l 4M $mnt/a
-	check "truncate to the same size" truncate -s 11M $mnt/a
-	same "gives back what lies beyond" 6 "$(blocks $mnt/a)"
+	check "KEEP_SIZE: succeeds" fallocate -n -o 8M -l 4M $mnt/a
+	same "KEEP_SIZE: keeps the size and adds blocks" "8388608 6" "$(stat -c %s $mnt/a) $(blocks $mnt/a)"
+	same "KEEP_SIZE: keeps the contents" "$sum" "$(mapped sum $mnt/a)"
+	check "KEEP_SIZE: the file can grow into its blocks" truncate -s 11M $mnt/a
+	same "KEEP_SIZE: growing into its blocks takes no more" 6 "$(blocks $mnt/a)"
+	check "KEEP_SIZE: succeeds beyond EOF" fallocate -n -o 12M -l 4M $mnt/a
+	check "KEEP_SIZE: truncate to the same size succeeds" truncate -s 11M $mnt/a
+	same "KEEP_SIZE: truncate to the same size frees what is beyond EOF" 6 "$(blocks $mnt/a)"
 	truncate -s 8M $mnt/a
-	same "as truncating to a smaller one does" 4 "$(blocks $mnt/a)"
+	same "KEEP_SIZE: truncate to a smaller size frees blocks" 4 "$(blocks $mnt/a)"
 
 	free=$(free_blocks)
-	check "punch a block" fallocate -p -o 2M -l 2M $mnt/a
-	same "it is free" $((free + 1)) "$(free_blocks)"
-	same "the rest is there" "0 4194304" "$(io -r -c 'seek -d 0' -c 'seek -d 2m' $mnt/a | awk 'NR > 1 && $1 == "DATA" { printf "%s%s", s, $2; s = " " }')"
-	same "SEEK_HOLE" "HOLE 2097152" "$(io -r -c 'seek -h 0' $mnt/a | tail -n 1 | tr '\t' ' ')"
-	same "SEEK_HOLE at the end" "HOLE 8388608" "$(io -r -c 'seek -h 4m' $mnt/a | tail -n 1 | tr '\t' ' ')"
-	check "the rest is as it was" mapped range $mnt/a 0 2097152 5
-	check "on both sides" mapped range $mnt/a 4194304 4194304 5
-	check "a hole reads as zeroes" mapped range $mnt/a 2097152 2097152 zero
-	same "and gets a block when it is touched" 4 "$(blocks $mnt/a)"
+	check "punch: of a block succeeds" fallocate -p -o 2M -l 2M $mnt/a
+	same "punch: its block is free" $((free + 1)) "$(free_blocks)"
+	same "punch: SEEK_DATA finds the rest" "0 4194304" "$(io -r -c 'seek -d 0' -c 'seek -d 2m' $mnt/a | awk 'NR > 1 && $1 == "DATA" { printf "%s%s", s, $2; s = " " }')"
+	same "punch: SEEK_HOLE finds the hole" "HOLE 2097152" "$(io -r -c 'seek -h 0' $mnt/a | tail -n 1 | tr '\t' ' ')"
+	same "punch: SEEK_HOLE finds the end of the file" "HOLE 8388608" "$(io -r -c 'seek -h 4m' $mnt/a | tail -n 1 | tr '\t' ' ')"
+	check "punch: what is before it is as it was" mapped range $mnt/a 0 2097152 5
+	check "punch: what is after it is as it was" mapped range $mnt/a 4194304 4194304 5
+	check "hole: reads as zeroes" mapped range $mnt/a 2097152 2097152 zero
+	same "hole: gets a block when it is touched" 4 "$(blocks $mnt/a)"
 	mapped fill $mnt/a 5
-	check "punch from within a block to within another" fallocate -p -o 3M -l 2M $mnt/a
-	same "frees no block that is in use in part" 4 "$(blocks $mnt/a)"
-	check "and zeroes its part" mapped range $mnt/a 3145728 2097152 zero
-	check "no more before" mapped range $mnt/a 0 3145728 5
-	check "nor after" mapped range $mnt/a 5242880 3145728 5
-	check "punch within a block" fallocate -p -o 100 -l 200 $mnt/a
-	check "zeroes that" mapped range $mnt/a 104 192 zero
-	check "and no more" mapped range $mnt/a 304 4096 5
+	check "punch of parts of blocks: succeeds" fallocate -p -o 3M -l 2M $mnt/a
+	same "punch of parts of blocks: frees none" 4 "$(blocks $mnt/a)"
+	check "punch of parts of blocks: its range reads as zeroes" mapped range $mnt/a 3145728 2097152 zero
+	check "punch of parts of blocks: what is before it is as it was" mapped range $mnt/a 0 3145728 5
+	check "punch of parts of blocks: what is after it is as it was" mapped range $mnt/a 5242880 3145728 5
+	check "punch within a block: succeeds" fallocate -p -o 100 -l 200 $mnt/a
+	check "punch within a block: its range reads as zeroes" mapped range $mnt/a 104 192 zero
+	check "punch within a block: what is after it is as it was" mapped range $mnt/a 304 4096 5
 	truncate -s 7M $mnt/a
-	check "punch beyond EOF" fallocate -p -o 6M -l 1G $mnt/a
-	same "takes EOF's block" 3 "$(blocks $mnt/a)"
-	same "and leaves the size" 7340032 "$(stat -c %s $mnt/a)"
-	check "punch up to the largest size of a file" fallocate -p -o 1150M -l 2M $mnt/a
-	refused "punch beyond it" "File too large" fallocate -p -o 1T -l 1G $mnt/a
+	check "punch beyond EOF: succeeds" fallocate -p -o 6M -l 1G $mnt/a
+	same "punch beyond EOF: frees the block of EOF" 3 "$(blocks $mnt/a)"
+	same "punch beyond EOF: leaves the size" 7340032 "$(stat -c %s $mnt/a)"
+	check "punch up to s_maxbytes: succeeds" fallocate -p -o 1150M -l 2M $mnt/a
+	refused "punch beyond s_maxbytes: EFBIG" "File too large" fallocate -p -o 1T -l 1G $mnt/a
 
 	truncate -s 8M $mnt/a
 	mapped fill $mnt/a 5
-	check "ZERO_RANGE" fallocate -z -o 1M -l 4M $mnt/a
-	same "makes whole blocks unwritten, and they count" 4 "$(blocks $mnt/a)"
-	same "as FIEMAP says" "[0..4095]: 0x0,[4096..8191]: 0x800,[8192..16383]: 0x1" "$(extents $mnt/a | paste -sd,)"
-	check "they read as zeroes" mapped range $mnt/a 1048576 4194304 zero
-	check "the rest does not" mapped range $mnt/a 5242880 3145728 5
-	check "ZERO_RANGE grows a file" fallocate -z -o 9M -l 1M $mnt/a
-	same "to its end" 10485760 "$(stat -c %s $mnt/a)"
-	refused "beyond free space" "No space left" fallocate -o 0 -l 1152M $mnt/a
-	same "nothing came of it" "10485760 5" "$(stat -c %s $mnt/a) $(blocks $mnt/a)"
-	refused "collapse" "not supported" fallocate -c -o 2M -l 2M $mnt/a
-	refused "insert" "not supported" fallocate -i -o 2M -l 2M $mnt/a
-	refused "RLIMIT_FSIZE" "File too large" sh -c "trap '' XFSZ; ulimit -f 16; fallocate -l 20M $mnt/l"
+	check "ZERO_RANGE: succeeds" fallocate -z -o 1M -l 4M $mnt/a
+	same "ZERO_RANGE: keeps its blocks" 4 "$(blocks $mnt/a)"
+	same "ZERO_RANGE: whole blocks are unwritten in FIEMAP" "[0..4095]: 0x0,[4096..8191]: 0x800,[8192..16383]: 0x1" "$(extents $mnt/a | paste -sd,)"
+	check "ZERO_RANGE: its range reads as zeroes" mapped range $mnt/a 1048576 4194304 zero
+	check "ZERO_RANGE: what is after it is as it was" mapped range $mnt/a 5242880 3145728 5
+	check "ZERO_RANGE beyond EOF: succeeds" fallocate -z -o 9M -l 1M $mnt/a
+	same "ZERO_RANGE beyond EOF: grows the file to its end" 10485760 "$(stat -c %s $mnt/a)"
+	refused "fallocate beyond free space: ENOSPC" "No space left" fallocate -o 0 -l 1152M $mnt/a
+	same "fallocate beyond free space: changes neither size nor blocks" "10485760 5" "$(stat -c %s $mnt/a) $(blocks $mnt/a)"
+	refused "COLLAPSE_RANGE: EOPNOTSUPP" "not supported" fallocate -c -o 2M -l 2M $mnt/a
+	refused "INSERT_RANGE: EOPNOTSUPP" "not supported" fallocate -i -o 2M -l 2M $mnt/a
+	refused "RLIMIT_FSIZE: fallocate beyond it is EFBIG" "File too large" sh -c "trap '' XFSZ; ulimit -f 16; fallocate -l 20M $mnt/l"
 	rm -f $mnt/a $mnt/l
-	same "all is free" 575 "$(free_blocks)"
+	same "in the end: all blocks are free" 575 "$(free_blocks)"
 }
 
 extent_list() {
@@ -80,22 +80,22 @@ extent_list() {
 	physical=$(io -r -c "fiemap -v" $mnt/e | awk 'NR == 3 { split($3, p, "."); print p[1] * 512 }')
 	same "FIEMAP tells physical addresses, here those of the region" 1 \
 		$((physical >= $(region) && physical < $(region) + (1 << 30)))
-	same "unwritten" "[0..12287]: 0x801" "$(extents $mnt/e)"
+	same "FIEMAP: blocks of truncate() are unwritten" "[0..12287]: 0x801" "$(extents $mnt/e)"
 	chmod 755 $mnt
 	chmod 644 $mnt/e
-	same "but to nobody without CAP_SYS_ADMIN" "0..12287 0x803" \
+	same "FIEMAP: no address without CAP_SYS_ADMIN" "0..12287 0x803" \
 		"$(setpriv --reuid 65534 --regid 65534 --clear-groups xfs_io -r -c 'fiemap -v' $mnt/e | awk 'NR == 3 { print $3, $NF }')"
 	chmod 700 $mnt
 	rm $mnt/e
 }
 
 tmpfiles() {
-	check "O_TMPFILE, with blocks" /job/tests/tmpfile $mnt $mnt/linked
-	same "linkat gives it a name" 4194304 "$(stat -c %s $mnt/linked)"
-	same "those without one are gone" 573 "$(free_blocks)"
-	check "hard link" ln $mnt/linked $mnt/again
+	check "O_TMPFILE: succeeds, with blocks" /job/tests/tmpfile $mnt $mnt/linked
+	same "O_TMPFILE: linkat() gives it a name" 4194304 "$(stat -c %s $mnt/linked)"
+	same "O_TMPFILE: blocks of one without a name are freed" 573 "$(free_blocks)"
+	check "hard link: succeeds" ln $mnt/linked $mnt/again
 	rm $mnt/linked
-	check "the other name keeps the contents" mapped peek $mnt/again 0 tmpfile
+	check "hard link: the other name keeps the contents" mapped peek $mnt/again 0 tmpfile
 }
 
 attributes() {
@@ -172,9 +172,9 @@ stage2() {
 	describe_more >/job/after
 	same "holes, extents beyond EOF, attributes and flags are as they were" "" \
 		"$(diff /job/before /job/after)"
-	same "contents" "$(cat /job/sum)" "$(mapped sparse-sum $mnt/sparse)"
-	refused "immutable still" "not permitted" rm -f $mnt/x
-	check "until told otherwise" sh -c "chattr -i $mnt/x && rm $mnt/x"
-	check "growing takes what lies beyond EOF" truncate -s 14M $mnt/sparse
-	same "and fills what lacks" 6 "$(blocks $mnt/sparse)"
+	same "next kernel: contents are as they were" "$(cat /job/sum)" "$(mapped sparse-sum $mnt/sparse)"
+	refused "next kernel: an immutable file still is" "not permitted" rm -f $mnt/x
+	check "next kernel: it can be made mutable and removed" sh -c "chattr -i $mnt/x && rm $mnt/x"
+	check "next kernel: a file grows into blocks beyond EOF" truncate -s 14M $mnt/sparse
+	same "next kernel: growing allocates the blocks that are missing" 6 "$(blocks $mnt/sparse)"
 }
