@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# The orders in which things happen to a host. After each, everything that the
-# tree tells, its extents and its contents are what they were, or it says why not.
+# What can follow each other on a host: kernels, regions, loads and resets. After each, the
+# tree, its extents and its contents are what they were, or the module says why not.
 # lab: memory=4G kernels=kho,debian-6.12,debian-7 with=debian-6.12,debian-7 seconds=1500
 # lab: cpus=1 reboot=yes limit=4500M
 # lab-debug: limit=9G
@@ -89,19 +89,19 @@ stage1() {
 	mkdir -p /mnt/2 /mnt/3
 	mount -t guestmemfs none /mnt/2
 	mount -t guestmemfs none /mnt/3
-	check "active 1" bash -c "echo 1 >$active"
-	same "frozen" frozen "$(cat $status/state)"
-	check "active 0" bash -c "echo 0 >$active"
+	check "active 1: can be written" bash -c "echo 1 >$active"
+	same "active 1: frozen" frozen "$(cat $status/state)"
+	check "active 0: can be written" bash -c "echo 0 >$active"
 	rm $mnt/d/f1
 	truncate -s 7M $mnt/d/later
 	/job/tests/mapped fill $mnt/d/later 7
 	/job/tests/churn $mnt 9 30 &
 	sleep 0.5
-	check "a writer runs" kill -0 $!
+	check "writer: runs" kill -0 $!
 	check "active 1 again, with several mounts and writers running" \
 		bash -c "echo 1 >$active"
 	sleep 0.5
-	check "and still does" kill -0 $!
+	check "writer: still runs when frozen" kill -0 $!
 	remember
 	next_stage
 }
@@ -117,10 +117,10 @@ stage2() {
 	umount $mnt
 	check "rmmod with files" rmmod guestmemfs
 	arrive "insmod again"
-	same "it is not frozen" 0 "$(cat $active)"
-	check "no change yet: an image is sealed" test "$(sealed)" -gt 0
+	same "insmod again: not frozen" 0 "$(cat $active)"
+	check "insmod again: an image is sealed" test "$(sealed)" -gt 0
 	touch $mnt/new
-	same "a change: none is" 0 "$(sealed)"
+	same "first change: no image is sealed" 0 "$(sealed)"
 	remember
 	umount $mnt
 	rmmod guestmemfs
@@ -139,7 +139,7 @@ stage4() {
 
 stage5() {
 	arrive "two kernels without the module, one of them another"
-	same "no KHO" region "$(cat $status/carriers)"
+	same "carriers: no KHO" region "$(cat $status/carriers)"
 	rm $mnt/new
 	files 10
 	remember
@@ -152,7 +152,7 @@ stage6() {
 	rm -r $mnt/d
 	files 20
 	remember
-	check "active" bash -c "echo 1 >$active"
+	check "active 1: can be written" bash -c "echo 1 >$active"
 	next_kernel "$kernel" "$(cat /proc/cmdline) kho=on"
 }
 
@@ -179,12 +179,12 @@ stage9() {
 	check "memmap= is back" test -d /sys/module/guestmemfs
 	if ! mount_g; then
 		check "quarantined, with a reason" grep -q . $status/quarantine
-		check "discard" mount_g -o discard
+		check "discard: mounts" mount_g -o discard
 	fi
 	rm -rf ${mnt:?}/*
 	files
 	remember
-	check "active" bash -c "echo 1 >$active"
+	check "active 1: can be written" bash -c "echo 1 >$active"
 	next_region 1024M
 }
 
@@ -206,11 +206,11 @@ stage11() {
 
 stage12() {
 	refuses "smaller, without active" "another region"
-	check "discard" mount_g -o discard
-	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	check "discard: mounts" mount_g -o discard
+	same "discard: the tree is empty" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	files 30
 	remember
-	check "active" bash -c "echo 1 >$active"
+	check "active 1: can be written" bash -c "echo 1 >$active"
 	next_region 1152M
 }
 
@@ -230,11 +230,11 @@ stage15() {
 	check "moved up: load" load
 	if [[ $(cat $status/carriers) = *kho* ]]; then
 		refused "moved up: no mount" "another region" mount_says
-		check "discard" mount_g -o discard
+		check "discard: mounts" mount_g -o discard
 	else
 		check "moved up: mount" mount_g
 	fi
-	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	same "discard: the tree is empty" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	files 40
 	remember
 	next_region 1024M@5056M
@@ -269,10 +269,10 @@ stage17() {
 	refuses "a crash, again" "did not leave an image"
 	rmmod guestmemfs
 	refuses "a crash, loaded again" "did not leave an image"
-	check "discard" mount_g -o discard
-	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
-	same "quarantined no more" mounted "$(cat $status/state)"
-	same "and no reason" "" "$(cat $status/quarantine)"
+	check "discard: mounts" mount_g -o discard
+	same "discard: the tree is empty" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	same "discard: quarantined no more" mounted "$(cat $status/state)"
+	same "discard: no reason in sysfs" "" "$(cat $status/quarantine)"
 	files
 	umount $mnt
 	rmmod guestmemfs
@@ -293,8 +293,8 @@ stage18() {
 	new_log >/dev/null
 	check "after a reset: load" load
 	logs "it says that it forgets" "before the machine was reset"
-	check "mount" mount_g
-	same "nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	check "after a reset: mount" mount_g
+	same "after a reset or shutdown: nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	# What this boot sealed is not forgotten, nor given up for another region=.
 	files
 	remember
@@ -312,9 +312,9 @@ stage18() {
 
 stage19() {
 	start
-	same "nor after a kexec" 0 "$(find $mnt -mindepth 1 | wc -l)"
-	check "all of it" truncate -s 1G $mnt/all
-	check "and no old contents" /job/tests/mapped zero $mnt/all
+	same "kexec after a reset: nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	check "kexec after a reset: all of the region can be had" truncate -s 1G $mnt/all
+	check "kexec after a reset: no old contents" /job/tests/mapped zero $mnt/all
 	rm $mnt/all
 	# A boot by firmware takes long, and what forgets is the same everywhere.
 	[[ $kernel != debian-* ]] || return
@@ -331,5 +331,5 @@ stage20() {
 	new_log >/dev/null
 	start
 	same "there is nothing to forget" "" "$(new_log | grep -E 'reset|took over')"
-	same "nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	same "after a reset or shutdown: nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
 }
