@@ -14,7 +14,7 @@ alike() {
 	theirs=$(cd /mnt/t && "${@//%s//mnt/t}" 2>&1)
 	case $theirs in
 	*"Function not implemented"*|mount:*)
-		report info "$text: not on $kernel: ${theirs%%$'\n'*}" ;;
+		skip "$text" "not on $kernel: ${theirs%%$'\n'*}" ;;
 	*)
 		same "$text" "$theirs" "$(cd $mnt && "${@//%s/$mnt}" 2>&1)" ;;
 	esac
@@ -183,7 +183,7 @@ renames() {
 	whiteouts_without_room
 	same "whiteout: all inodes are free again" "$before" "$(cd $mnt && used)"
 	modprobe overlay 2>/dev/null
-	grep -q overlay /proc/filesystems || { report info "overlayfs: $kernel has none"; return; }
+	grep -q overlay /proc/filesystems || { skip "overlayfs: the upper directory as on tmpfs" "$kernel has no overlayfs"; return; }
 	mount -o remount,fileio $mnt
 	new_log >/dev/null
 	alike "overlayfs: the upper directory as on tmpfs" overlays
@@ -196,7 +196,7 @@ handles() {
 	# AT_HANDLE_CONNECTABLE came with 6.13.
 	if [[ $kernel = debian-6.12 ]]; then
 		touch $mnt/a
-		report info "handles: $kernel gives none of a file with its parent"
+		skip "handles: one of a file with its parent" "$kernel has no AT_HANDLE_CONNECTABLE"
 	else
 		same "handles: one of a file with its parent" "24 bytes: the same" \
 			"$(cd $mnt && touch a && expect parents a)"
@@ -267,7 +267,7 @@ bad_memory() {
 	truncate -s 4M $mnt/a
 	/job/tests/mapped fill $mnt/a 9
 	if ! insmod /job/guestmemfs_poison.ko; then
-		report info "bad memory: $kernel has no kretprobes"
+		skip "bad memory: read() fails" "$kernel has no kretprobes"
 		rm $mnt/a
 		return
 	fi

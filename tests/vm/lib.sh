@@ -123,7 +123,8 @@ harness() {
 		1..*)
 			nr=${line#1..} ;;
 		*"# SKIP"*)
-			report info "$1: ${line#ok * }"
+			name=${line#ok * }
+			skip "$1: ${name%% #*}" "${name#*# SKIP }"
 			n=$((n + 1)) ;;
 		"ok "*|"not ok "*)
 			name=${line#*ok * }

@@ -20,7 +20,7 @@ limit() {
 	local there
 	there=$(perform "$1" /tmp/limits)
 	if [[ $there = skip:* ]]; then
-		report info "$1: $there"
+		skip "$1: $2 on guestmemfs" "${there#skip: }"
 		return
 	fi
 	same "$1: works on tmpfs" ok "$there"
@@ -91,7 +91,7 @@ nested() {
 	modprobe kvm_amd 2>/dev/null
 	limit nested $want
 	if [[ $kernel != debian-7 ]]; then
-		report info "nested: kvm.allow_unsafe_mappings=1 is not tried here"
+		skip "nested: ok on guestmemfs with kvm.allow_unsafe_mappings=1" "only debian-7 has that parameter"
 		return
 	fi
 	check "nested: KVM is loaded anew" sh -c \
@@ -159,7 +159,7 @@ sleeping() {
 	local state
 	for state in freeze disk; do
 		if ! grep -qw $state /sys/power/state 2>/dev/null; then
-			report info "$state: skip: the kernel cannot"
+			skip "$state: refused" "the kernel cannot"
 			continue
 		fi
 		new_log >/dev/null

@@ -13,7 +13,8 @@ ksft() {
 	cat /tmp/ksft
 	# What it skips, or knows to fail everywhere, it did not pass.
 	grep -E '^ok .*# (SKIP|XFAIL)' /tmp/ksft | while read -r line; do
-		report info "$text: ${line#ok }"
+		line=${line#ok }
+		skip "$text: ${line%% #*}" "${line#*# }"
 	done
 	sed -i -E '/^ok .*# (SKIP|XFAIL)/d' /tmp/ksft
 	failed=$(grep '^not ok' /tmp/ksft | sed 's/^not ok [0-9]* *-* *//' | paste -sd,)
