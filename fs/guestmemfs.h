@@ -2,6 +2,7 @@
 #ifndef _GUESTMEMFS_H
 #define _GUESTMEMFS_H
 
+#include <compat.h>
 #include <guestmemfs/abi.h>
 #include <linux/fs.h>
 #include <linux/mutex.h>
@@ -9,10 +10,9 @@
 #include <linux/wait.h>
 #include <linux/xarray.h>
 
-#include "blocks.h"
-#include "compat.h"
-#include "extents.h"
-#include "../kho/xattrs.h"
+#include "mem/pure/blocks.h"
+#include "mem/pure/extents.h"
+#include "../kho/pure/xattrs.h"
 
 #define GMFS_MAGIC		0x676d6673	/* "gmfs" */
 #define GMFS_BLOCK_SHIFT	PMD_SHIFT

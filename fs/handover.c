@@ -34,7 +34,7 @@
 #include <linux/uuid.h>
 
 #include "guestmemfs.h"
-#include "places.h"
+#include "mem/pure/places.h"
 #include "trace.h"
 #include "../kho/kho.h"
 

@@ -18,7 +18,7 @@
 #include <linux/stat.h>
 
 #include "guestmemfs.h"
-#include "../kho/image.h"
+#include "../kho/pure/image.h"
 
 /**
  * gmfs_inode_touch - an inode's contents change now

@@ -10,8 +10,8 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "cmdline.h"
 #include "guestmemfs.h"
+#include "mem/pure/cmdline.h"
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 

@@ -16,7 +16,7 @@
 #include <linux/statfs.h>
 
 #include "guestmemfs.h"
-#include "../kho/image.h"
+#include "../kho/pure/image.h"
 
 static struct kmem_cache *inode_cache;
 

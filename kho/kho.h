@@ -3,11 +3,11 @@
 #ifndef _GMFS_KHO_H
 #define _GMFS_KHO_H
 
+#include <compat.h>
 #include <linux/uuid.h>
 
-#include "../fs/compat.h"
-#include "image.h"
-#include "seal.h"
+#include "pure/image.h"
+#include "pure/seal.h"
 
 /* In active.c */
 

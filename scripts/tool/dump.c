@@ -277,7 +277,7 @@ static int show_image(const void *buf, size_t size, const struct gmfs_image_regi
 
 /* --- a region's head -------------------------------------------------------- */
 
-/* What kho/seal.c asks of its users. Nothing here writes to a head. */
+/* What kho/pure/seal.c asks of its users. Nothing here writes to a head. */
 u32 gmfs_crc32c(const void *data, size_t len)
 {
 	return ~crc32c(~0, data, len);

@@ -3,8 +3,8 @@
  * The administrator's tool: where a region can be, what the module says, what is
  * in an image, and a kexec that is checked before it happens.
  *
- * What it accepts is what the kernel accepts: kho/fdt.c, kho/image.c, kho/seal.c,
- * kho/xattrs.c and fs/cmdline.c are compiled into it.
+ * What it accepts is what the kernel accepts: fs/mem/pure and kho/pure are compiled
+ * into it.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -10,7 +10,7 @@
 #include <linux/module.h>
 #include <linux/vmalloc.h>
 
-#include "../../fs/compat.h"
+#include "../../include/compat.h"
 
 #if GMFS_HAVE_KHO
 #include <linux/kexec_handover.h>

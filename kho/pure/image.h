@@ -4,6 +4,7 @@
 
 #include <guestmemfs/abi.h>
 
+#include "../../fs/mem/pure/extents.h"
 #include "fdt.h"
 
 struct gmfs_image_time {
@@ -12,18 +13,6 @@ struct gmfs_image_time {
 };
 
 enum { GMFS_ATIME, GMFS_MTIME, GMFS_CTIME, GMFS_BTIME, GMFS_NR_TIMES };
-
-/**
- * struct gmfs_extent - a run of a file's blocks that is one run of the region
- * @at: first block in the file
- * @start: first block in the region
- * @nr: number of blocks
- */
-struct gmfs_extent {
-	u32 at;
-	u32 start;
-	u32 nr;
-};
 
 /**
  * struct gmfs_image_inode - one inode as the image tells it

@@ -20,9 +20,9 @@
 #include <linux/string.h>
 
 #include "blocklock.h"
-#include "fill.h"
-#include "guestmemfs.h"
-#include "trace.h"
+#include "pure/fill.h"
+#include "../guestmemfs.h"
+#include "../trace.h"
 
 /**
  * gmfs_region_map - map a part of a block into the kernel

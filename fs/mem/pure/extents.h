@@ -4,7 +4,17 @@
 
 #include <linux/types.h>
 
-#include "../kho/image.h"
+/**
+ * struct gmfs_extent - a run of a file's blocks that is one run of the region
+ * @at: first block in the file
+ * @start: first block in the region
+ * @nr: number of blocks
+ */
+struct gmfs_extent {
+	u32 at;
+	u32 start;
+	u32 nr;
+};
 
 /**
  * struct gmfs_extents - where a file's blocks are
