@@ -195,6 +195,12 @@ static bool same_root(const struct inode *root, const struct gmfs_options *chang
 	       (both & GIVEN(MODE) && change->mode == o->mode);
 }
 
+static void set_options(const struct gmfs_options *o)
+{
+	gmfs.options = *o;
+	WRITE_ONCE(gmfs.region.scrub, o->scrub);
+}
+
 static bool same(const struct gmfs_options *a, const struct gmfs_options *b)
 {
 	return a->nr_inodes == b->nr_inodes && a->huge == b->huge &&
@@ -240,7 +246,7 @@ static int gmfs_reconfigure(struct fs_context *fc)
 	    o.nr_inodes < gmfs.options.nr_inodes)
 		return invalfc(fc, "nr_inodes=%u is less than the %u in use",
 			       o.nr_inodes, atomic_read(&gmfs.nr_inodes));
-	gmfs.options = o;
+	set_options(&o);
 	return 0;
 }
 
@@ -299,7 +305,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_time_gran = 1;
 
 	apply(&o, &c->options);
-	gmfs.options = o;
+	set_options(&o);
 	err = gmfs_tree_attach(sb, c->discard, &why);
 	if (err) {
 		errorf(fc, "guestmemfs: %s", why);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Events of the subsystem "guestmemfs": what a handover and a first touch cost. */
+/* Events of the subsystem "guestmemfs": what a handover and a fault cost. */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM guestmemfs
 
@@ -75,21 +75,6 @@ TRACE_EVENT(gmfs_fault,
 	),
 	TP_printk("ino=%llu pgoff=0x%lx order=%u result=0x%x", __entry->ino,
 		  __entry->pgoff, __entry->order, __entry->result)
-);
-
-/* A block was zeroed for its file. */
-TRACE_EVENT(gmfs_zero,
-	TP_PROTO(u32 block, int err),
-	TP_ARGS(block, err),
-	TP_STRUCT__entry(
-		__field(u32, block)
-		__field(int, err)
-	),
-	TP_fast_assign(
-		__entry->block = block;
-		__entry->err = err;
-	),
-	TP_printk("block=%u err=%d", __entry->block, __entry->err)
 );
 
 #endif /* _GMFS_TRACE_H */

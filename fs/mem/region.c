@@ -29,7 +29,7 @@
 #include <linux/string.h>
 #include <linux/vmalloc.h>
 
-#include "../guestmemfs.h"
+#include "mem.h"
 
 #define FIRMWARE_MEMMAP	"/sys/firmware/memmap"
 

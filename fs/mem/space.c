@@ -20,9 +20,10 @@
 #include <linux/string.h>
 
 #include "blocklock.h"
+#include "mem.h"
 #include "pure/fill.h"
-#include "../guestmemfs.h"
-#include "../trace.h"
+#define CREATE_TRACE_POINTS
+#include "trace.h"
 
 /**
  * gmfs_region_map - map a part of a block into the kernel
@@ -172,7 +173,7 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 	u32 i;
 
 	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &part); i++) {
-		if (READ_ONCE(gmfs.options.scrub) && zero_written(r, part.start, part.nr))
+		if (READ_ONCE(r->scrub) && zero_written(r, part.start, part.nr))
 			pr_warn_ratelimited("no memory to scrub blocks: some keep their contents until they are used again\n");
 		mutex_lock(&r->lock);
 		give_back(r, &part);
@@ -191,7 +192,7 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
  * @to: block after the last
  *
  * Nobody may map them any more. They stay the file's and become unwritten, or
- * are zeroed if the tree is mounted with "scrub".
+ * are zeroed if @r->scrub.
  *
  * Context: inside gmfs_change_begin(), with the file's invalidate_lock held for
  * writing; may sleep.
@@ -206,7 +207,7 @@ int gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
 
 	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &part); i++) {
 		cond_resched();
-		if (READ_ONCE(gmfs.options.scrub)) {
+		if (READ_ONCE(r->scrub)) {
 			err = zero_written(r, part.start, part.nr);
 			if (err)
 				return err;
