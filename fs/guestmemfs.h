@@ -127,16 +127,20 @@ static inline struct gmfs_inode *gmfs_i(struct inode *inode)
 /* In main.c */
 extern struct gmfs gmfs;
 
-/* In handover.c */
+/* In gate.c */
 int gmfs_change_begin(void);
 int gmfs_change_try_begin(void);
 int gmfs_change_wait(bool interruptible);
 int gmfs_change_begin_wait(void);
 void gmfs_change_end(void);
-int gmfs_charge(u32 bytes);
-void gmfs_uncharge(u32 bytes);
+
+/* In takeover.c */
 int gmfs_handover_init(void);
 void gmfs_handover_exit(void);
+
+/* In owner.c */
+int gmfs_charge(u32 bytes);
+void gmfs_uncharge(u32 bytes);
 int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why);
 void gmfs_tree_detach(struct super_block *sb);
 

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Building the mounted tree from an image: inodes first, in the order of the image, then
+ * names, directory by directory from the root.
+ *
+ * gmfs_image_check() has accepted the image, so only want of memory and two equal names
+ * in a directory can stop it. Then the inodes are put and the image stays.
+ */
+#define pr_fmt(fmt) "guestmemfs: " fmt
+
+#include <guestmemfs/abi.h>
+#include <linux/dcache.h>
+#include <linux/kdev_t.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/unaligned.h>
+
+#include "guestmemfs.h"
+#include "handover.h"
+#include "trace.h"
+#include "../kho/kho.h"
+
+static struct timespec64 inode_time(const struct gmfs_image_time *t)
+{
+	return (struct timespec64){ t->sec, t->nsec };
+}
+
+/* Bits of blocks that are nobody's mean nothing: a free block is unwritten. */
+static void take_written(const u8 *written, const struct gmfs_extent *e)
+{
+	u32 i;
+
+	for (i = e->start; i < e->start + e->nr; i++)
+		if (written[i / 8] >> (i % 8) & 1)
+			__set_bit(i, gmfs.region.written);
+}
+
+static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i,
+			const u8 *written)
+{
+	struct gmfs_extent e;
+	u32 n;
+	int err;
+
+	err = gmfs_extents_reserve(&gi->extents, i->nr_extents);
+	if (err)
+		return err;
+	for (n = 0; n < i->nr_extents; n++) {
+		e = gmfs_image_extent(i, n);
+		err = gmfs_blocks_take(&gmfs.region.blocks, e.start, e.nr);
+		if (err)
+			return err;
+		gmfs_extents_insert(&gi->extents, e);
+		take_written(written, &e);
+		gi->vfs.i_blocks += (u64)e.nr << (GMFS_BLOCK_SHIFT - 9);
+	}
+	return 0;
+}
+
+static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image_inode *i,
+			    const u8 *written)
+{
+	dev_t dev = MKDEV(i->major, i->minor);
+	struct inode *inode = gmfs_inode_alloc(sb, i->ino, i->mode, dev);
+
+	if (IS_ERR(inode))
+		return PTR_ERR(inode);
+	i_uid_write(inode, i->uid);
+	i_gid_write(inode, i->gid);
+	inode_set_atime_to_ts(inode, inode_time(&i->times[GMFS_ATIME]));
+	inode_set_mtime_to_ts(inode, inode_time(&i->times[GMFS_MTIME]));
+	inode_set_ctime_to_ts(inode, inode_time(&i->times[GMFS_CTIME]));
+	gmfs_i(inode)->btime = inode_time(&i->times[GMFS_BTIME]);
+	gmfs_inode_set_flags(inode, i->flags);
+	atomic64_sub(i->xattrs_size, &gmfs.room);
+	if (i->xattrs_size) {
+		gmfs_i(inode)->xattrs.data = kvmemdup(i->xattrs, i->xattrs_size,
+						      GFP_KERNEL);
+		if (!gmfs_i(inode)->xattrs.data)
+			return -ENOMEM;
+		gmfs_i(inode)->xattrs.size = i->xattrs_size;
+	}
+	i_size_write(inode, i->size);
+	if (S_ISLNK(i->mode)) {
+		inode->i_link = kstrdup(i->target, GFP_KERNEL);
+		i_size_write(inode, strlen(i->target));
+		atomic64_sub(i_size_read(inode) + 1, &gmfs.room);
+		return inode->i_link ? 0 : -ENOMEM;
+	}
+	return take_extents(gmfs_i(inode), i, written);
+}
+
+/* Give a name to an inode. The first one takes over the inode's reference. */
+static struct dentry *gmfs_build_name(struct dentry *parent, const char *name,
+				      struct inode *inode)
+{
+	struct dentry *dentry = d_alloc_name(parent, name), *twin;
+
+	if (!dentry)
+		return ERR_PTR(-ENOMEM);
+	twin = d_lookup(parent, &dentry->d_name);
+	if (twin) {
+		dput(twin);
+		dput(dentry);
+		return ERR_PTR(-EEXIST);
+	}
+	atomic64_sub(GMFS_IMAGE_NAME, &gmfs.room);
+	if (!hlist_empty(&inode->i_dentry)) {
+		inc_nlink(inode);
+		ihold(inode);
+	}
+	if (S_ISDIR(inode->i_mode))
+		inc_nlink(d_inode(parent));
+	gmfs_make_persistent(dentry, inode);
+	dput(dentry);	/* the tree has its own reference */
+	return dentry;
+}
+
+/* Fill one directory; directories found in it are put at the end of @queue. */
+static int gmfs_build_directory(const struct gmfs_image_inode *i,
+				struct dentry *parent, struct dentry **queue,
+				u32 *queued)
+{
+	const char *name = i->names;
+	struct dentry *dentry;
+	struct inode *inode;
+	u32 n;
+
+	for (n = 0; n < i->nr_entries; n++, name += strlen(name) + 1) {
+		inode = xa_load(&gmfs.inodes, get_unaligned_be64(i->inodes + 8 * n));
+		dentry = gmfs_build_name(parent, name, inode);
+		if (IS_ERR(dentry))
+			return PTR_ERR(dentry);
+		if (S_ISDIR(inode->i_mode))
+			queue[(*queued)++] = dentry;
+	}
+	return 0;
+}
+
+/**
+ * struct build - what building a tree needs for the time being
+ * @img: the image
+ * @pos: where in the image an inode is, by number
+ * @queue: directories found, for each to be filled after its parent
+ */
+struct build {
+	struct gmfs_image img;
+	struct xarray pos;
+	struct dentry **queue;
+};
+
+static int gmfs_build_inodes(struct super_block *sb, struct build *b)
+{
+	u32 pos = gmfs_image_first(&b->img), here = pos;
+	struct gmfs_image_inode i;
+	int err;
+
+	for (; gmfs_image_next(&b->img, &pos, &i) > 0; here = pos) {
+		if (S_ISDIR(i.mode)) {
+			err = xa_err(xa_store(&b->pos, i.ino, xa_mk_value(here),
+					      GFP_KERNEL));
+			if (err)
+				return err;
+		}
+		err = gmfs_build_inode(sb, &i, b->img.written);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int gmfs_build_names(struct super_block *sb, struct build *b)
+{
+	u32 queued = 0, done, pos;
+	struct gmfs_image_inode i;
+	struct dentry *dir;
+	int err;
+
+	/* On failure d_make_root() puts the inode: it has a reference to give. */
+	sb->s_root = d_make_root(igrab(xa_load(&gmfs.inodes, GMFS_ROOT_INO)));
+	if (!sb->s_root)
+		return -ENOMEM;
+	b->queue[queued++] = sb->s_root;
+	for (done = 0; done < queued; done++) {
+		dir = b->queue[done];
+		pos = xa_to_value(xa_load(&b->pos, d_inode(dir)->i_ino));
+		gmfs_image_next(&b->img, &pos, &i);
+		err = gmfs_build_directory(&i, dir, b->queue, &queued);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Inodes that got no name still have the reference they were made with. */
+static void put_nameless(void)
+{
+	struct inode *inode;
+	unsigned long ino;
+
+	xa_for_each(&gmfs.inodes, ino, inode)
+		if (ino == GMFS_ROOT_INO || hlist_empty(&inode->i_dentry))
+			iput(inode);
+}
+
+/**
+ * gmfs_build_tree - build the tree of a superblock from gmfs.image
+ * @sb: the superblock
+ *
+ * Context: gmfs.change is held for writing; may sleep.
+ * Return: 0; -ENOMEM; another errno if the image is refused now.
+ */
+int gmfs_build_tree(struct super_block *sb)
+{
+	struct gmfs_image_region region = gmfs_image_region();
+	struct build *b = kzalloc(sizeof(*b), GFP_KERNEL);
+	int err = -ENOMEM;
+
+	if (!b)
+		return err;
+	xa_init(&b->pos);
+	err = gmfs_image_check(&b->img, gmfs.image, gmfs.image_size, &region);
+	if (err) {
+		if (err != -ENOMEM)
+			gmfs_refuse_image(b->img.why);
+		goto out;
+	}
+	err = -ENOMEM;
+	b->queue = kvcalloc(b->img.nr_inodes, sizeof(*b->queue), GFP_KERNEL);
+	if (!b->queue)
+		goto out;
+	gmfs_region_reset(&gmfs.region);
+	atomic64_set(&gmfs.room, gmfs_image_room(&region));
+	err = gmfs_build_inodes(sb, b);
+	if (!err)
+		err = gmfs_build_names(sb, b);
+	if (err == -EEXIST)
+		gmfs_refuse_image("a directory has two equal names");
+	if (err)
+		put_nameless();
+	else
+		iput(xa_load(&gmfs.inodes, GMFS_ROOT_INO));
+	trace_gmfs_restore(b->img.nr_inodes, err);
+	atomic64_set(&gmfs.last_ino, b->img.next_ino - 1);
+out:
+	xa_destroy(&b->pos);
+	kvfree(b->queue);
+	kfree(b);
+	return err;
+}
