@@ -70,6 +70,7 @@ struct gmfs_image_region {
  */
 #define GMFS_IMAGE_INODE	192
 #define GMFS_IMAGE_NAME		(GMFS_MAX_NAME + 1 + 8)
+#define GMFS_IMAGE_EXTENT	12	/* three cells */
 
 /*
  * The largest next inode number that an image may have. Far below S64_MAX, which is the

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writing an image: a filesystem's metadata as a flattened device tree.
+ *
+ * include/guestmemfs/abi.h has the layout. Writing is a sequence of calls that
+ * the filesystem makes while it walks its inodes, once to measure and once to
+ * write.
+ *
+ * Pure code: compiled into the module, into KUnit and into userspace tests.
+ */
+#include <guestmemfs/abi.h>
+#include <linux/kernel.h>
+#include <linux/stat.h>
+#include <linux/string.h>
+
+#include "image.h"
+
+static void put_u64(struct gmfs_fdt_writer *w, const char *name, u64 value)
+{
+	size_t prop = gmfs_fdt_open_prop(w, name);
+
+	gmfs_fdt_append_u64(w, value);
+	gmfs_fdt_close_prop(w, prop);
+}
+
+static void put_pair(struct gmfs_fdt_writer *w, const char *name, u32 a, u32 b)
+{
+	put_u64(w, name, (u64)a << 32 | b);
+}
+
+/* The tree's frame, the root's properties but for the bitmap, all the names. */
+#define FIXED_BYTES	1024
+
+/**
+ * gmfs_image_room - how much room for inodes and names every image has
+ * @region: the region
+ *
+ * The head's slots are as large as the region asks for, so an image must not
+ * grow with what is in it beyond that. Extents are not counted: each is of a
+ * block at least, and there is room for one for every block.
+ *
+ * Return: bytes; what inodes, names, targets and attributes take together.
+ */
+u64 gmfs_image_room(const struct gmfs_image_region *region)
+{
+	u64 nr = region->size / region->block_size;
+	u64 max = GMFS_HEAD_BLOCKS(nr) * region->block_size / GMFS_NR_SLOTS -
+		  GMFS_SLOT_IMAGE;
+
+	return min_t(u64, max, GMFS_MAX_IMAGE) - FIXED_BYTES -
+	       DIV_ROUND_UP(nr, 8) - nr * GMFS_IMAGE_EXTENT;
+}
+
+/**
+ * gmfs_image_begin - begin an image
+ * @w: the writer
+ * @buf: where to, or NULL to only measure
+ * @max: bytes at @buf
+ * @region: the region it is bound to
+ * @next_ino: above every inode number in use
+ *
+ * The caller adds the property GMFS_PROP_WRITTEN, then inodes in ascending
+ * order: gmfs_image_begin_inode(), the properties of its type,
+ * gmfs_fdt_end_node(); and gmfs_image_end().
+ */
+void gmfs_image_begin(struct gmfs_fdt_writer *w, void *buf, size_t max,
+		      const struct gmfs_image_region *region, u64 next_ino)
+{
+	size_t prop;
+
+	gmfs_fdt_start(w, buf, max);
+	gmfs_fdt_begin_node(w, "");
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_COMPATIBLE);
+	gmfs_fdt_append(w, GMFS_COMPATIBLE, sizeof(GMFS_COMPATIBLE));
+	gmfs_fdt_close_prop(w, prop);
+	put_u64(w, GMFS_PROP_INCOMPATIBLE, 0);
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_REGION);
+	gmfs_fdt_append_u64(w, region->base);
+	gmfs_fdt_append_u64(w, region->size);
+	gmfs_fdt_close_prop(w, prop);
+	put_u64(w, GMFS_PROP_BLOCK_SIZE, region->block_size);
+	put_u64(w, GMFS_PROP_NEXT_INODE, next_ino);
+}
+
+/**
+ * gmfs_image_begin_inode - begin an inode's node
+ * @w: the writer
+ * @inode: what all types have in common; and a file's size, a device's number
+ */
+void gmfs_image_begin_inode(struct gmfs_fdt_writer *w,
+			    const struct gmfs_image_inode *inode)
+{
+	char name[sizeof(GMFS_NODE_INODE) + 16];
+	size_t prop;
+	int i;
+
+	scnprintf(name, sizeof(name), GMFS_NODE_INODE "%llx",
+		  (unsigned long long)inode->ino);
+	gmfs_fdt_begin_node(w, name);
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_MODE);
+	gmfs_fdt_append_u32(w, inode->mode);
+	gmfs_fdt_close_prop(w, prop);
+	put_pair(w, GMFS_PROP_OWNER, inode->uid, inode->gid);
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_TIMES);
+	for (i = 0; i < GMFS_NR_TIMES; i++) {
+		gmfs_fdt_append_u64(w, inode->times[i].sec);
+		gmfs_fdt_append_u32(w, inode->times[i].nsec);
+	}
+	gmfs_fdt_close_prop(w, prop);
+	if (S_ISREG(inode->mode))
+		put_u64(w, GMFS_PROP_SIZE, inode->size);
+	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
+		put_pair(w, GMFS_PROP_DEVICE, inode->major, inode->minor);
+	if (inode->flags) {
+		prop = gmfs_fdt_open_prop(w, GMFS_PROP_FLAGS);
+		gmfs_fdt_append_u32(w, inode->flags);
+		gmfs_fdt_close_prop(w, prop);
+	}
+	if (inode->xattrs_size) {
+		prop = gmfs_fdt_open_prop(w, GMFS_PROP_XATTRS);
+		gmfs_fdt_append(w, inode->xattrs, inode->xattrs_size);
+		gmfs_fdt_close_prop(w, prop);
+	}
+}
+
+/**
+ * gmfs_image_end - end an image
+ * @w: the writer
+ *
+ * Return: its size in bytes, as gmfs_fdt_finish().
+ */
+size_t gmfs_image_end(struct gmfs_fdt_writer *w)
+{
+	gmfs_fdt_end_node(w);
+	return gmfs_fdt_finish(w);
+}
