@@ -124,6 +124,12 @@ static inline struct gmfs_inode *gmfs_i(struct inode *inode)
 	return container_of(inode, struct gmfs_inode, vfs);
 }
 
+/* How many blocks of a file @size bytes take. */
+static inline u32 gmfs_blocks_for(loff_t size)
+{
+	return DIV_ROUND_UP_ULL(size, GMFS_BLOCK_SIZE);
+}
+
 /* In main.c */
 extern struct gmfs gmfs;
 
@@ -155,8 +161,17 @@ void gmfs_super_loaded(bool success);
 void gmfs_super_unregister(void);
 void gmfs_super_exit(void);
 
-/* In inode.c */
+/* In names.c */
 extern const struct inode_operations gmfs_dir_inode_operations;
+extern const struct file_operations gmfs_dir_operations;
+
+/* In inode.c */
+int gmfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry, struct iattr *attr);
+int gmfs_getattr(struct mnt_idmap *idmap, const struct path *path, struct kstat *stat,
+		 u32 request_mask, unsigned int flags);
+int gmfs_fileattr_get(struct dentry *dentry, struct gmfs_fileattr *fa);
+int gmfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
+		      struct gmfs_fileattr *fa);
 struct inode *gmfs_inode_alloc(struct super_block *sb, u64 ino, umode_t mode,
 			       dev_t dev);
 struct inode *gmfs_inode_new(struct mnt_idmap *idmap, struct inode *dir,
@@ -175,24 +190,36 @@ int gmfs_xattr_init_security(struct inode *inode, struct inode *dir,
 /* In export.c */
 extern const struct export_operations gmfs_export_operations;
 
-/* In file.c */
+/* In bmap.c */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous);
-int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len);
 unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned int order);
+int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len);
 bool gmfs_file_may_have_pud(struct inode *inode, loff_t pos);
-void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to);
-int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to);
-int gmfs_file_clear_eof(struct inode *inode, loff_t to);
-int gmfs_file_resize(struct inode *inode, loff_t size);
-long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len);
 loff_t gmfs_llseek(struct file *file, loff_t offset, int whence);
 int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 		u64 len);
 
-/* In mmap.c */
+/* In prepare.c */
+void gmfs_file_prepare(struct inode *inode, u32 from, u32 to);
+
+/* In file.c */
+extern const struct inode_operations gmfs_file_inode_operations;
+extern const struct file_operations gmfs_file_operations;
+void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to);
+int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to);
+int gmfs_file_clear_eof(struct inode *inode, loff_t to);
+int gmfs_file_resize(struct inode *inode, loff_t size);
+
+/* In fault.c */
+vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order);
+vm_fault_t gmfs_fault(struct vm_fault *vmf);
+
+/* In pagecache.c */
 extern const struct address_space_operations gmfs_address_space_operations;
 int gmfs_file_begin_write(struct inode *inode);
 void gmfs_file_end_write(struct inode *inode);
+
+/* In mmap.c */
 unsigned int gmfs_largest_order(void);
 void gmfs_mmap_init(void);
 int gmfs_mmap(struct file *file, struct vm_area_struct *vma);
