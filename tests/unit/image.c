@@ -102,6 +102,30 @@ static void golden(const void *arg)
 	free(head.map);
 }
 
+/* The tree has directories, a symlink, attributes, hard links, holes and written bits. */
+static void golden_written(const void *arg)
+{
+	struct gmfs_head golden = { calloc(1, 2 << 20), tree_region };
+	struct gmfs_head head = { calloc(1, 2 << 20), tree_region };
+	const struct gmfs_stamp now = { .tsc = 123456789, .boot_id = "boot of a golden" };
+	struct gmfs_found found;
+	u64 generation = 0;
+	size_t size;
+	void *image = tree_image(&size);
+
+	read_hex("golden-v1.hex", golden.map, 2 << 20);
+	expect_eq(gmfs_head_find(&golden, &found), 0);
+	expect_eq(size, found.size);
+	expect(!memcmp(image, found.image, size), "the image");
+	while (generation < 7)
+		expect_eq(gmfs_head_seal(&head, image, size, &now, &generation), 0);
+	expect(!memcmp(head.map, golden.map, sizeof(struct gmfs_seal)), "the seal");
+	expect(!memcmp(head.map + GMFS_SLOT_IMAGE, golden.map + GMFS_SLOT_IMAGE, size),
+	       "the image beside the seal");
+	free(golden.map);
+	free(head.map);
+	free(image);
+}
 
 static void short_buffers(const void *arg)
 {
@@ -508,6 +532,8 @@ void image_tests(void)
 {
 	unit_run("image", "round trip", round_trip, NULL);
 	unit_run("image", "golden image of version 1", golden, NULL);
+	unit_run("image", "golden image of version 1: written to the same bytes",
+		 golden_written, NULL);
 	unit_run("image", "buffers too short", short_buffers, NULL);
 	run_table("image", edited, rows);
 	unit_run("image", "truncated everywhere", truncated, NULL);
