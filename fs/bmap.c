@@ -50,9 +50,9 @@ unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned in
 
 	block = gmfs_file_find_block(inode, pgoff / GMFS_BLOCK_PAGES, &contiguous);
 	if (block == GMFS_HOLE || contiguous < nr_blocks ||
-	    !gmfs_region_is_written(&gmfs.region, block, nr_blocks))
+	    !gmfs_region_is_written(gmfs_region_of(inode), block, nr_blocks))
 		return 0;
-	pfn = PHYS_PFN(gmfs.region.base) + (unsigned long)block * GMFS_BLOCK_PAGES +
+	pfn = PHYS_PFN(gmfs_region_of(inode)->base) + (unsigned long)block * GMFS_BLOCK_PAGES +
 	      pgoff % GMFS_BLOCK_PAGES;
 	return IS_ALIGNED(pfn, 1UL << order) ? pfn : 0;
 }
@@ -75,11 +75,11 @@ int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len)
 	void *map;
 
 	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
-	if (block == GMFS_HOLE || !gmfs_region_is_written(&gmfs.region, block, 1)) {
+	if (block == GMFS_HOLE || !gmfs_region_is_written(gmfs_region_of(inode), block, 1)) {
 		memset(to, 0, len);
 		return 0;
 	}
-	map = gmfs_region_map(&gmfs.region, block, pos % GMFS_BLOCK_SIZE, len);
+	map = gmfs_region_map(gmfs_region_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map)
 		return -ENOMEM;
 	left = copy_mc_to_kernel(to, map, len);
@@ -119,7 +119,7 @@ struct run {
 static struct run run_at(struct inode *inode, u32 at)
 {
 	struct gmfs_extents *x = &gmfs_i(inode)->extents;
-	unsigned long *written = gmfs.region.written;
+	unsigned long *written = gmfs_region_of(inode)->written;
 	struct run run = { .block = GMFS_HOLE, .last = true };
 	u32 i, end;
 
@@ -207,14 +207,14 @@ int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 	err = fiemap_prep(inode, info, start, &len, 0);
 	if (err)
 		return err;
-	if (start >= gmfs.region.size)
+	if (start >= gmfs_region_of(inode)->size)
 		return 0;
 	to = min_t(u64, DIV_ROUND_UP_ULL(start + len, GMFS_BLOCK_SIZE), U32_MAX);
 	for (at = start >> GMFS_BLOCK_SHIFT; at < to; at += run.nr) {
 		run = run_at(inode, at);
 		if (run.block == GMFS_HOLE)
 			continue;
-		phys = gmfs.region.base + ((u64)run.block << GMFS_BLOCK_SHIFT);
+		phys = gmfs_region_of(inode)->base + ((u64)run.block << GMFS_BLOCK_SHIFT);
 		flags = run.last ? FIEMAP_EXTENT_LAST : 0;
 		if (!run.written)
 			flags |= FIEMAP_EXTENT_UNWRITTEN;

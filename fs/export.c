@@ -5,8 +5,8 @@
  * A handle is an inode number. Numbers are not used twice in a tree and survive umount
  * and kexec, so a handle does, too, and the generation in it is 0.
  *
- * 1. An inode is found in gmfs.inodes under RCU. gmfs_inode_evict() removes it there
- *    before it is freed, and igrab() does not take one that is about to be evicted.
+ * 1. An inode is found in @inodes of struct gmfs_tree under RCU. gmfs_inode_evict()
+ *    removes it there before it is freed, and igrab() does not take one that is about to be evicted.
  * 2. The handle leads to a dentry that is there: a name, or that of an open file whose
  *    name was removed, as on tmpfs. All names are in the dcache, so none is ever made
  *    here, and no directory is disconnected.
@@ -52,7 +52,7 @@ static struct dentry *find(struct super_block *sb, const __u32 *fh)
 	if (fh[2])
 		return NULL;
 	rcu_read_lock();
-	inode = xa_load(&gmfs.inodes, ino);
+	inode = xa_load(&gmfs_tree(sb)->inodes, ino);
 	if (inode && (inode->i_sb != sb || !igrab(inode)))
 		inode = NULL;
 	rcu_read_unlock();

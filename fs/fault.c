@@ -11,7 +11,7 @@
  *    the fault anew. So it does if memory is short.
  * 4. Behind EOF, and if no block is free, the fault ends in SIGBUS.
  *
- * mm->mmap_lock or the VMA's lock, then gmfs.change, then the mapping's invalidate_lock;
+ * mm->mmap_lock or the VMA's lock, then the gate, then the mapping's invalidate_lock;
  * Documentation/locking.rst has the whole order.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
@@ -114,7 +114,7 @@ static int gmfs_make_ready(struct inode *inode, pgoff_t pgoff)
 	}
 	block = gmfs_file_find_block(inode, at, &contiguous);
 	if (block != GMFS_HOLE)
-		err = gmfs_region_write_in(&gmfs.region, block);
+		err = gmfs_region_write_in(gmfs_region_of(inode), block);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	return err;
 }
@@ -142,7 +142,7 @@ static vm_fault_t gmfs_fault_wait(struct vm_fault *vmf, int err)
 	if (err == -ENOMEM)
 		schedule_timeout_killable(msecs_to_jiffies(GMFS_RETRY_MS));
 	else
-		gmfs_change_wait(interruptible);
+		gmfs_change_wait(gmfs_gate(file_inode(file)), interruptible);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -158,13 +158,14 @@ static vm_fault_t gmfs_wait_until_ready(struct vm_fault *vmf)
 	if (sb_rdonly(inode->i_sb) && !(vmf->vma->vm_flags & VM_MAYWRITE))
 		return VM_FAULT_SIGBUS;
 	/* Without a retry only a signal that kills ends the wait; then SIGBUS is as good. */
-	err = may_retry ? gmfs_change_try_begin() : gmfs_change_begin_wait();
+	err = may_retry ? gmfs_change_try_begin(gmfs_gate(inode)) :
+			  gmfs_change_begin_wait(gmfs_gate(inode));
 	if (err == -EAGAIN)
 		return gmfs_fault_wait(vmf, err);
 	if (err)
 		return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
 	err = gmfs_make_ready(inode, vmf->pgoff);
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(inode));
 	if (!err)
 		return 0;
 	if (err == -ENOMEM)

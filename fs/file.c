@@ -10,7 +10,7 @@
  *
  * Holes are whole blocks. What a punched range has of a block is zeroed.
  *
- * inode lock, then gmfs.change, then the mapping's invalidate_lock;
+ * inode lock, then the gate, then the mapping's invalidate_lock;
  * Documentation/locking.rst has the whole order.
  */
 #include <linux/fs.h>
@@ -35,9 +35,9 @@ static int gmfs_zero_part(struct inode *inode, loff_t from, loff_t to)
 
 	block = gmfs_file_find_block(inode, at, &contiguous);
 	if (from >= to || block == GMFS_HOLE ||
-	    !gmfs_region_is_written(&gmfs.region, block, 1))
+	    !gmfs_region_is_written(gmfs_region_of(inode), block, 1))
 		return 0;
-	return gmfs_region_zero(&gmfs.region, block, from - base, to - base);
+	return gmfs_region_zero(gmfs_region_of(inode), block, from - base, to - base);
 }
 
 /**
@@ -78,9 +78,9 @@ int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to)
 {
 	int err;
 
-	if (to > gmfs.region.size)
+	if (to > gmfs_region_of(inode)->size)
 		return -ENOSPC;
-	err = gmfs_region_alloc(&gmfs.region, &gmfs_i(inode)->extents,
+	err = gmfs_region_alloc(gmfs_region_of(inode), &gmfs_i(inode)->extents,
 				from >> GMFS_BLOCK_SHIFT, gmfs_blocks_for(to));
 	count_blocks(inode);
 	return err;
@@ -105,11 +105,11 @@ int gmfs_file_clear_eof(struct inode *inode, loff_t to)
 
 static int gmfs_grow(struct inode *inode, loff_t old, loff_t size)
 {
-	bool fill = !READ_ONCE(gmfs.options.sparse) && gmfs_blocks_for(size) > gmfs_blocks_for(old);
+	bool sparse = READ_ONCE(gmfs_tree_of(inode)->options.sparse);
 	int err;
 
 	err = gmfs_file_clear_eof(inode, size);
-	if (!err && fill)
+	if (!err && !sparse && gmfs_blocks_for(size) > gmfs_blocks_for(old))
 		err = gmfs_file_fill(inode, round_up(old, GMFS_BLOCK_SIZE), size);
 	if (!err)
 		i_size_write(inode, size);
@@ -127,14 +127,14 @@ static int gmfs_shrink(struct inode *inode, loff_t old, loff_t size)
 	if (err)
 		return err;
 	i_size_write(inode, size);
-	gmfs_file_unmap(inode, size, gmfs.region.size);
+	gmfs_file_unmap(inode, size, gmfs_region_of(inode)->size);
 	/* A later grow must find zeroes in the rest of the last block. */
 	err = gmfs_zero_part(inode, size, round_up(size, GMFS_BLOCK_SIZE));
 	if (err) {
 		i_size_write(inode, old);
 		return err;
 	}
-	gmfs_region_free(&gmfs.region, x, gmfs_blocks_for(size), U32_MAX);
+	gmfs_region_free(gmfs_region_of(inode), x, gmfs_blocks_for(size), U32_MAX);
 	count_blocks(inode);
 	return 0;
 }
@@ -192,7 +192,7 @@ static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
 	u32 first, last;
 	int err;
 
-	to = min_t(loff_t, to, gmfs.region.size);
+	to = min_t(loff_t, to, gmfs_region_of(inode)->size);
 	/* There is nothing after EOF, so EOF's block goes as a whole. */
 	if (to >= i_size_read(inode))
 		to = round_up(to, GMFS_BLOCK_SIZE);
@@ -202,7 +202,7 @@ static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
 	if (!err)
 		err = gmfs_clear_edges(inode, from, to, &first, &last);
 	if (!err && first < last)
-		gmfs_region_free(&gmfs.region, x, first, last);
+		gmfs_region_free(gmfs_region_of(inode), x, first, last);
 	count_blocks(inode);
 	return err;
 }
@@ -216,12 +216,12 @@ static int gmfs_zero_range(struct inode *inode, loff_t from, loff_t to)
 	if (!err)
 		err = gmfs_clear_edges(inode, from, to, &first, &last);
 	if (!err && first < last)
-		err = gmfs_region_forget(&gmfs.region, &gmfs_i(inode)->extents,
+		err = gmfs_region_forget(gmfs_region_of(inode), &gmfs_i(inode)->extents,
 					 first, last);
 	return err;
 }
 
-static int gmfs_change_range(struct inode *inode, int mode, loff_t from, loff_t to)
+static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff_t to)
 {
 	bool extend = !(mode & FALLOC_FL_KEEP_SIZE) && to > i_size_read(inode);
 	int err;
@@ -265,12 +265,12 @@ static long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t le
 	inode_lock(inode);
 	err = file_remove_privs(file);
 	if (!err)
-		err = gmfs_change_begin();
+		err = gmfs_change_begin(gmfs_gate(inode));
 	if (!err) {
-		err = gmfs_change_range(inode, mode, offset, offset + len);
+		err = gmfs_fallocate_range(inode, mode, offset, offset + len);
 		if (!err)
 			gmfs_inode_touch(inode);
-		gmfs_change_end();
+		gmfs_change_end(gmfs_gate(inode));
 	}
 	inode_unlock(inode);
 	if (!err && !(mode & ~FALLOC_FL_KEEP_SIZE))

@@ -10,7 +10,7 @@
  * The inode's lock keeps blocks where they are: only faults, and fallocate() while it
  * zeroes, work without it, and they only add blocks and zero them. It is held
  * while user memory is touched. invalidate_lock is not, for that may fault here,
- * and under gmfs.change user memory must not fault. Reads and copies take it anew for each
+ * and inside the gate user memory must not fault. Reads and copies take it anew for each
  * chunk, so that a balloon's punch does not wait for all of a long one.
  */
 #include <linux/io.h>
@@ -39,7 +39,7 @@ static u32 written_block(struct inode *inode, loff_t pos)
 
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
-	if (block != GMFS_HOLE && !gmfs_region_is_written(&gmfs.region, block, 1))
+	if (block != GMFS_HOLE && !gmfs_region_is_written(gmfs_region_of(inode), block, 1))
 		block = GMFS_HOLE;
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	return block;
@@ -60,7 +60,7 @@ static int ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block)
 	if (!err) {
 		*block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT,
 					      &contiguous);
-		err = gmfs_region_write_in(&gmfs.region, *block);
+		err = gmfs_region_write_in(gmfs_region_of(inode), *block);
 	}
 	if (!err && pos > i_size_read(inode))
 		err = gmfs_file_clear_eof(inode, pos);
@@ -90,7 +90,7 @@ static ssize_t read_chunk(struct inode *inode, loff_t pos, u32 len,
 
 	if (block == GMFS_HOLE)
 		return iov_iter_zero(len, to) ?: -EFAULT;
-	map = gmfs_region_map(&gmfs.region, block, pos % GMFS_BLOCK_SIZE, len);
+	map = gmfs_region_map(gmfs_region_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map)
 		return -ENOMEM;
 	copied = _copy_mc_to_iter(map, len, to);
@@ -128,7 +128,7 @@ ssize_t gmfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t done = 0, n = 0;
 
-	if (!READ_ONCE(gmfs.options.fileio))
+	if (!READ_ONCE(gmfs_tree_of(inode)->options.fileio))
 		return -EINVAL;
 	while (iov_iter_count(to)) {
 		n = fatal_signal_pending(current) ? -EINTR :
@@ -161,13 +161,13 @@ static ssize_t write_chunk(struct inode *inode, loff_t pos, u32 len,
 	void *map;
 	int err;
 
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(inode));
 	if (err)
 		return err;
 	err = ready_block(inode, pos, len, &block);
 	if (err)
 		goto out;
-	map = gmfs_region_map(&gmfs.region, block, pos % GMFS_BLOCK_SIZE, len);
+	map = gmfs_region_map(gmfs_region_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map) {
 		err = -ENOMEM;
 		goto out;
@@ -181,7 +181,7 @@ static ssize_t write_chunk(struct inode *inode, loff_t pos, u32 len,
 		gmfs_inode_touch(inode);
 	}
 out:
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(inode));
 	return err ?: copied;
 }
 
@@ -225,7 +225,7 @@ ssize_t gmfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t ret;
 
-	if (!READ_ONCE(gmfs.options.fileio))
+	if (!READ_ONCE(gmfs_tree_of(inode)->options.fileio))
 		return -EINVAL;
 	inode_lock(inode);
 	ret = generic_write_checks(iocb, from);
@@ -246,7 +246,7 @@ out:
 /* With "sparse", what reads as zeroes on both sides needs no block. */
 static bool may_leave_hole(struct inode *in, loff_t pos_in, struct inode *out, loff_t pos_out)
 {
-	return READ_ONCE(gmfs.options.sparse) &&
+	return READ_ONCE(gmfs_tree_of(out)->options.sparse) &&
 	       written_block(in, pos_in) == GMFS_HOLE &&
 	       written_block(out, pos_out) == GMFS_HOLE;
 }
@@ -273,7 +273,7 @@ static int copy_bytes(struct inode *in, loff_t pos_in, struct inode *out,
 	err = ready_block(out, pos_out, len, &block);
 	if (err)
 		return err;
-	to = gmfs_region_map(&gmfs.region, block, pos_out % GMFS_BLOCK_SIZE, len);
+	to = gmfs_region_map(gmfs_region_of(out), block, pos_out % GMFS_BLOCK_SIZE, len);
 	if (!to)
 		return -ENOMEM;
 	filemap_invalidate_lock_shared(in->i_mapping);
@@ -289,7 +289,7 @@ static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
 {
 	int err;
 
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(out));
 	if (err)
 		return err;
 	if (may_leave_hole(in, pos_in, out, pos_out))
@@ -300,7 +300,7 @@ static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
 		extend(out, pos_out + len);
 		gmfs_inode_touch(out);
 	}
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(out));
 	return err;
 }
 

@@ -4,13 +4,14 @@
 
 #include <compat.h>
 #include <guestmemfs/abi.h>
+#include <linux/completion.h>
 #include <linux/fs.h>
-#include <linux/mutex.h>
+#include <linux/kobject.h>
 #include <linux/rwsem.h>
-#include <linux/wait.h>
 #include <linux/xarray.h>
 
 #include "mem/mem.h"
+#include "../kho/kho.h"
 #include "../kho/pure/xattrs.h"
 
 #define GMFS_MAGIC		0x676d6673	/* "gmfs" */
@@ -41,9 +42,9 @@ struct gmfs_options {
 };
 
 /**
- * enum gmfs_loading - how far loading the module has got
+ * enum gmfs_loading - how far loading a tree has got
  * @GMFS_LOADING: mounts wait
- * @GMFS_LOADED: there is a tree to mount
+ * @GMFS_LOADED: it can be mounted
  * @GMFS_NOT_LOADED: loading failed, and mounts fail
  */
 enum gmfs_loading {
@@ -53,49 +54,58 @@ enum gmfs_loading {
 };
 
 /**
- * struct gmfs - the one region and the one tree in it
+ * struct gmfs_tree - a tree of files and the region that they lie in
+ * @list: of all trees; see fs/tree.c
+ * @name: of the tree, constant
+ * @loading: written once, by loading; read without a lock
  * @region: the memory
- * @change: held for reading by whatever changes what an image tells, and for
- *	writing to freeze, thaw, mount and unmount
- * @frozen: no changes until thaw; written under @change
- * @thawed: woken when @frozen is cleared, and when @loading changes
- * @loading: written by loading, once; read without a lock
- * @sb: the tree while it is mounted; written under @change
+ * @handover: how it gets to the next kernel, and the gate of all changes
+ * @sb: the superblock while it is mounted; written with the gate held for writing
  * @options: how it is mounted; written with its s_umount held for writing
- * @image: the tree while it is not mounted or is published, or one that was
- *	refused; for kvfree(), protected by @change
- * @image_size: bytes at @image
- * @image_inodes: inodes in @image
- * @refused: why @image cannot be mounted, or NULL; protected by @change
- * @pinned: @image is all there is of the tree, so the module must stay; protected
- *	by @change
  * @inodes: the mounted tree's inodes by number
  * @nr_inodes: how many
- * @last_ino: highest inode number given out
  * @room: bytes that inodes and names may still add to an image; below zero if
  *	one came with more
- * @clean: the head of the region says what the tree is, or nothing and the tree
- *	is empty; cleared by the first change, set when it is sealed
+ * @xattr_lock: protects the extended attributes of all inodes
+ * @kobj: the directory in sysfs
+ * @kobj_released: nobody uses @kobj any more
  */
-struct gmfs {
-	struct gmfs_region region;
-	struct rw_semaphore change;
-	bool frozen;
-	wait_queue_head_t thawed;
+struct gmfs_tree {
+	struct list_head list;
+	const char *name;
 	enum gmfs_loading loading;
+	struct gmfs_region region;
+	struct gmfs_handover handover;
 	struct super_block *sb;
 	struct gmfs_options options;
-	void *image;
-	size_t image_size;
-	u32 image_inodes;
-	const char *refused;
-	bool pinned;
 	struct xarray inodes;
 	atomic_t nr_inodes;
-	atomic64_t last_ino;
 	atomic64_t room;
-	bool clean;
+	struct rw_semaphore xattr_lock;
+	struct kobject kobj;
+	struct completion kobj_released;
 };
+
+static inline struct gmfs_tree *gmfs_tree(const struct super_block *sb)
+{
+	return sb->s_fs_info;
+}
+
+static inline struct gmfs_tree *gmfs_tree_of(const struct inode *inode)
+{
+	return gmfs_tree(inode->i_sb);
+}
+
+static inline struct gmfs_region *gmfs_region_of(const struct inode *inode)
+{
+	return &gmfs_tree_of(inode)->region;
+}
+
+/* What gmfs_change_begin() and the others take. */
+static inline struct gmfs_handover *gmfs_gate(const struct inode *inode)
+{
+	return &gmfs_tree_of(inode)->handover;
+}
 
 /**
  * struct gmfs_inode - an inode
@@ -106,8 +116,8 @@ struct gmfs {
  *	zero, mappings by pages; see fs/mmap.c
  * @had_pud: regular files: some mapping has had a PUD entry; set with invalidate_lock
  *	held for reading
- * @xattrs: extended attributes, packed as in an image; protected by a lock of
- *	xattr.c
+ * @xattrs: extended attributes, packed as in an image; protected by @xattr_lock of
+ *	the tree
  * @btime: when it was created
  */
 struct gmfs_inode {
@@ -130,34 +140,33 @@ static inline u32 gmfs_blocks_for(loff_t size)
 	return DIV_ROUND_UP_ULL(size, GMFS_BLOCK_SIZE);
 }
 
-/* In main.c */
-extern struct gmfs gmfs;
-
-/* In gate.c */
-int gmfs_change_begin(void);
-int gmfs_change_try_begin(void);
-int gmfs_change_wait(bool interruptible);
-int gmfs_change_begin_wait(void);
-void gmfs_change_end(void);
-
-/* In takeover.c */
-int gmfs_handover_init(void);
-void gmfs_handover_exit(void);
-
-/* In owner.c */
-int gmfs_charge(u32 bytes);
-void gmfs_uncharge(u32 bytes);
+/* In tree.c */
+struct gmfs_tree *gmfs_tree_create(const char *name, u64 base, u64 size);
+int gmfs_tree_load(struct gmfs_tree *tree);
+void gmfs_trees_unload(void);
+void gmfs_tree_destroy(struct gmfs_tree *tree);
+void gmfs_trees_destroy(void);
+int gmfs_trees_wait(void);
+struct gmfs_tree *gmfs_tree_find(const char *name);
+int gmfs_charge(struct gmfs_tree *tree, u32 bytes);
+void gmfs_uncharge(struct gmfs_tree *tree, u32 bytes);
 int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why);
 void gmfs_tree_detach(struct super_block *sb);
 
+/* In serialize.c */
+void gmfs_write_inodes(struct gmfs_handover *h, struct gmfs_fdt_writer *w);
+
+/* In restore.c */
+int gmfs_build_tree(struct super_block *sb);
+
 /* In status.c */
-struct kobject *gmfs_status_init(void);
-void gmfs_status_exit(void);
+void gmfs_status_setup(struct gmfs_tree *tree);
+int gmfs_status_add(struct gmfs_handover *h);
+void gmfs_status_remove(struct gmfs_handover *h);
 
 /* In super.c */
 int gmfs_super_init(void);
 int gmfs_super_register(void);
-void gmfs_super_loaded(bool success);
 void gmfs_super_unregister(void);
 void gmfs_super_exit(void);
 

@@ -35,7 +35,7 @@ int gmfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	err = setattr_prepare(idmap, dentry, attr);
 	if (err)
 		return err;
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(inode));
 	if (err)
 		return err;
 	if (attr->ia_valid & ATTR_SIZE) {
@@ -48,7 +48,7 @@ int gmfs_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
 	}
 	if (!err)
 		setattr_copy(idmap, inode, attr);
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(inode));
 	return err;
 }
 
@@ -105,12 +105,12 @@ int gmfs_fileattr_set(struct mnt_idmap *idmap, struct dentry *dentry,
 
 	if (fileattr_has_fsx(fa) || fa->flags & ~GMFS_FLAGS_KNOWN)
 		return -EOPNOTSUPP;
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(inode));
 	if (err)
 		return err;
 	gmfs_inode_set_flags(inode, fa->flags);
 	inode_set_ctime_current(inode);
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(inode));
 	return 0;
 }
 
@@ -130,12 +130,13 @@ static const struct inode_operations gmfs_symlink_inode_operations = {
 static struct inode *gmfs_alloc_numbered(struct super_block *sb, u64 ino, umode_t mode, dev_t dev,
 					 bool linked)
 {
+	struct gmfs_tree *tree = gmfs_tree(sb);
 	struct inode *inode;
 	int err;
 
-	if (!atomic_add_unless(&gmfs.nr_inodes, 1, GMFS_MAX_INODES))
+	if (!atomic_add_unless(&tree->nr_inodes, 1, GMFS_MAX_INODES))
 		return ERR_PTR(-ENOSPC);
-	err = xa_reserve(&gmfs.inodes, ino, GFP_KERNEL);
+	err = xa_reserve(&tree->inodes, ino, GFP_KERNEL);
 	if (err)
 		goto err_count;
 	inode = new_inode(sb);
@@ -168,14 +169,14 @@ static struct inode *gmfs_alloc_numbered(struct super_block *sb, u64 ino, umode_
 	}
 	if (!linked)
 		clear_nlink(inode);	/* an image leaves it out */
-	xa_store(&gmfs.inodes, ino, inode, GFP_KERNEL);	/* reserved */
-	atomic64_sub(GMFS_IMAGE_INODE, &gmfs.room);
+	xa_store(&tree->inodes, ino, inode, GFP_KERNEL);	/* reserved */
+	atomic64_sub(GMFS_IMAGE_INODE, &tree->room);
 	return inode;
 
 err_release:
-	xa_release(&gmfs.inodes, ino);
+	xa_release(&tree->inodes, ino);
 err_count:
-	atomic_dec(&gmfs.nr_inodes);
+	atomic_dec(&tree->nr_inodes);
 	return ERR_PTR(err);
 }
 
@@ -215,21 +216,22 @@ struct inode *gmfs_inode_new(struct mnt_idmap *idmap, struct inode *dir,
 			     umode_t mode, dev_t dev)
 {
 	const s64 max = GMFS_MAX_NEXT_INO - 1;
+	struct gmfs_tree *tree = gmfs_tree_of(dir);
 	struct inode *inode;
 	s64 last;
 
 	/* The VFS does not look for a whiteout that a rename over a file leaves. */
 	if (!fsuidgid_has_mapping(dir->i_sb, idmap))
 		return ERR_PTR(-EOVERFLOW);
-	last = atomic64_fetch_add_unless(&gmfs.last_ino, 1, max);
+	last = atomic64_fetch_add_unless(&tree->handover.last_ino, 1, max);
 	if (last >= max)
 		return ERR_PTR(-ENOSPC);
 	inode = gmfs_alloc_numbered(dir->i_sb, last + 1, mode, dev, false);
 	if (IS_ERR(inode))
 		return inode;
 	/* An image may bring more of them than a mount wants: those stay. */
-	if (atomic_read(&gmfs.nr_inodes) > READ_ONCE(gmfs.options.nr_inodes) ||
-	    atomic64_read(&gmfs.room) < 0) {
+	if (atomic_read(&tree->nr_inodes) > READ_ONCE(tree->options.nr_inodes) ||
+	    atomic64_read(&tree->room) < 0) {
 		iput(inode);
 		return ERR_PTR(-ENOSPC);
 	}
@@ -247,18 +249,19 @@ struct inode *gmfs_inode_new(struct mnt_idmap *idmap, struct inode *dir,
  */
 void gmfs_inode_evict(struct inode *inode)
 {
+	struct gmfs_tree *tree = gmfs_tree_of(inode);
 	struct gmfs_inode *gi = gmfs_i(inode);
 
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
 	if (!inode->i_nlink)
-		gmfs_region_free(&gmfs.region, &gi->extents, 0, U32_MAX);
+		gmfs_region_free(&tree->region, &gi->extents, 0, U32_MAX);
 	gmfs_extents_destroy(&gi->extents);
-	gmfs_uncharge(GMFS_IMAGE_INODE + gi->xattrs.size);
+	gmfs_uncharge(tree, GMFS_IMAGE_INODE + gi->xattrs.size);
 	if (S_ISLNK(inode->i_mode) && inode->i_link)
-		gmfs_uncharge(strlen(inode->i_link) + 1);
+		gmfs_uncharge(tree, strlen(inode->i_link) + 1);
 	gmfs_xattrs_destroy(&gi->xattrs);
 	/* Only if it is this one: two that fail to attach may share a number. */
-	xa_cmpxchg(&gmfs.inodes, inode->i_ino, inode, NULL, 0);
-	atomic_dec(&gmfs.nr_inodes);
+	xa_cmpxchg(&tree->inodes, inode->i_ino, inode, NULL, 0);
+	atomic_dec(&tree->nr_inodes);
 }

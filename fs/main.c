@@ -6,6 +6,8 @@
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
+#include <guestmemfs/abi.h>
+#include <linux/delay.h>
 #include <linux/init.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -14,8 +16,6 @@
 #include "mem/pure/cmdline.h"
 #define CREATE_TRACE_POINTS
 #include "trace.h"
-
-struct gmfs gmfs;
 
 static char *region;
 module_param(region, charp, 0444);
@@ -60,45 +60,47 @@ static int find_region(u64 *base, u64 *size)
 
 static int __init gmfs_init(void)
 {
+	struct gmfs_tree *tree;
 	u64 base, size;
 	int err;
 
-	init_rwsem(&gmfs.change);
-	init_waitqueue_head(&gmfs.thawed);
-	xa_init(&gmfs.inodes);
 	err = find_region(&base, &size);
 	if (err)
 		return err;
-	err = gmfs_region_claim(&gmfs.region, base, size);
-	if (err)
-		return err;
-	pr_info("region of %llu MiB at 0x%llx\n", size >> 20, base);
+	/* A tree is known to the next kernel by its name. */
+	tree = gmfs_tree_create(GMFS_KHO_SUBTREE, base, size);
+	if (IS_ERR(tree))
+		return PTR_ERR(tree);
 	gmfs_mmap_init();
 	err = gmfs_super_init();
 	if (err)
-		goto err_region;
+		goto err_tree;
 	err = gmfs_super_register();
 	if (err)
 		goto err_super;
-	err = gmfs_handover_init();
-	gmfs_super_loaded(!err);
+	err = gmfs_tree_load(tree);
 	if (err)
-		goto err_super;
+		goto err_register;
 	return 0;
 
+err_register:
+	gmfs_super_unregister();
+	/* A module whose loading fails is freed at once, references or not. */
+	while (module_refcount(THIS_MODULE) > 1)
+		msleep(20);
 err_super:
 	gmfs_super_exit();
-err_region:
-	gmfs_region_release(&gmfs.region);
+err_tree:
+	gmfs_tree_destroy(tree);
 	return err;
 }
 
 static void __exit gmfs_exit(void)
 {
 	gmfs_super_unregister();
-	gmfs_handover_exit();
+	gmfs_trees_unload();
 	gmfs_super_exit();
-	gmfs_region_release(&gmfs.region);
+	gmfs_trees_destroy();
 }
 
 module_init(gmfs_init);

@@ -205,11 +205,11 @@ void gmfs_mmap_init(void)
 }
 
 /* The largest entry of a new mapping, by the mount's options and who maps. */
-static unsigned int order_for_current(void)
+static unsigned int order_for_current(struct inode *inode)
 {
 	if (READ_ONCE(huge_needs_admin) && !ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN))
 		return 0;
-	return READ_ONCE(gmfs.options.huge);
+	return READ_ONCE(gmfs_tree_of(inode)->options.huge);
 }
 
 /**
@@ -240,7 +240,7 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP | VM_DONTEXPAND |
 		     VM_HUGEPAGE);
 	/* What it is now, and not what a remount says later: see gmfs_map_page(). */
-	vma->vm_private_data = (void *)(unsigned long)order_for_current();
+	vma->vm_private_data = (void *)(unsigned long)order_for_current(inode);
 	vma->vm_ops = &gmfs_pfn_vm_operations;
 	return 0;
 }
@@ -261,10 +261,11 @@ unsigned long gmfs_get_unmapped_area(struct file *file, unsigned long addr,
 				     unsigned long len, unsigned long pgoff,
 				     unsigned long flags)
 {
+	struct gmfs_tree *tree = gmfs_tree_of(file_inode(file));
 	unsigned long found, offset = pgoff << PAGE_SHIFT;
 
 	if (!addr && !(flags & MAP_FIXED) && len >= PUD_SIZE && len <= TASK_SIZE - PUD_SIZE &&
-	    READ_ONCE(gmfs.options.huge) >= PUD_ORDER) {
+	    READ_ONCE(tree->options.huge) >= PUD_ORDER) {
 		found = gmfs_get_area(file, len + PUD_SIZE, flags);
 		if (!IS_ERR_VALUE(found))
 			return found + ((offset - found) & (PUD_SIZE - 1));

@@ -24,8 +24,10 @@ static void new_link(struct inode *inode)
 
 static void gmfs_drop_named(struct inode *inode)
 {
+	struct gmfs_tree *tree = gmfs_tree_of(inode);
+
 	iput(inode);
-	gmfs_uncharge(GMFS_IMAGE_NAME);
+	gmfs_uncharge(tree, GMFS_IMAGE_NAME);
 }
 
 /*
@@ -36,24 +38,25 @@ static struct inode *gmfs_new_named(struct mnt_idmap *idmap, struct inode *dir,
 				    const struct qstr *name, umode_t mode, dev_t dev,
 				    const char *target)
 {
+	struct gmfs_tree *tree = gmfs_tree_of(dir);
 	struct inode *inode;
 	int err;
 
-	err = gmfs_charge(GMFS_IMAGE_NAME);
+	err = gmfs_charge(tree, GMFS_IMAGE_NAME);
 	if (err)
 		return ERR_PTR(err);
 	inode = gmfs_inode_new(idmap, dir, mode, dev);
 	if (IS_ERR(inode)) {
-		gmfs_uncharge(GMFS_IMAGE_NAME);
+		gmfs_uncharge(tree, GMFS_IMAGE_NAME);
 		return inode;
 	}
 	if (target) {
-		err = gmfs_charge(strlen(target) + 1);
+		err = gmfs_charge(tree, strlen(target) + 1);
 		if (err)
 			goto err_inode;
 		inode->i_link = kstrdup(target, GFP_KERNEL_ACCOUNT);
 		if (!inode->i_link) {
-			gmfs_uncharge(strlen(target) + 1);
+			gmfs_uncharge(tree, strlen(target) + 1);
 			err = -ENOMEM;
 			goto err_inode;
 		}
@@ -79,7 +82,7 @@ static int gmfs_make(struct mnt_idmap *idmap, struct inode *dir,
 	inode = gmfs_new_named(idmap, dir, &dentry->d_name, mode, dev, target);
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(dir));
 	if (err) {
 		gmfs_drop_named(inode);
 		return err;
@@ -89,7 +92,7 @@ static int gmfs_make(struct mnt_idmap *idmap, struct inode *dir,
 	if (S_ISDIR(mode))
 		inc_nlink(dir);
 	gmfs_inode_touch(dir);
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(dir));
 	return 0;
 }
 
@@ -127,13 +130,13 @@ static int gmfs_tmpfile(struct mnt_idmap *idmap, struct inode *dir,
 		return finish_open_simple(file, PTR_ERR(inode));
 	err = gmfs_xattr_init_security(inode, dir, NULL);
 	if (!err)
-		err = gmfs_change_begin();
+		err = gmfs_change_begin(gmfs_gate(dir));
 	if (err) {
 		iput(inode);
 	} else {
 		new_link(inode);
 		d_tmpfile(file, inode);
-		gmfs_change_end();
+		gmfs_change_end(gmfs_gate(dir));
 	}
 	return finish_open_simple(file, err);
 }
@@ -142,43 +145,43 @@ static int gmfs_link(struct dentry *old, struct inode *dir, struct dentry *new)
 {
 	int err;
 
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(dir));
 	if (err)
 		return err;
-	err = gmfs_charge(GMFS_IMAGE_NAME);
+	err = gmfs_charge(gmfs_tree_of(dir), GMFS_IMAGE_NAME);
 	if (!err)
 		err = simple_link(old, dir, new);
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(dir));
 	return err;
 }
 
 static int gmfs_unlink(struct inode *dir, struct dentry *dentry)
 {
-	int err = gmfs_change_begin();
+	int err = gmfs_change_begin(gmfs_gate(dir));
 
 	if (err)
 		return err;
 	err = simple_unlink(dir, dentry);
 	if (!err) {
-		gmfs_uncharge(GMFS_IMAGE_NAME);
+		gmfs_uncharge(gmfs_tree_of(dir), GMFS_IMAGE_NAME);
 		d_drop(dentry);
 	}
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(dir));
 	return err;
 }
 
 static int gmfs_rmdir(struct inode *dir, struct dentry *dentry)
 {
-	int err = gmfs_change_begin();
+	int err = gmfs_change_begin(gmfs_gate(dir));
 
 	if (err)
 		return err;
 	err = simple_rmdir(dir, dentry);
 	if (!err) {
-		gmfs_uncharge(GMFS_IMAGE_NAME);
+		gmfs_uncharge(gmfs_tree_of(dir), GMFS_IMAGE_NAME);
 		d_drop(dentry);
 	}
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(dir));
 	return err;
 }
 
@@ -196,7 +199,7 @@ static int gmfs_exchange(struct mnt_idmap *idmap, struct inode *old_dir,
 	int err = -ENOMEM;
 
 	if (old_place && new_place)
-		err = gmfs_change_begin();
+		err = gmfs_change_begin(gmfs_gate(old_dir));
 	if (!err) {
 		err = simple_rename(idmap, old_dir, old, new_dir, new,
 				    RENAME_EXCHANGE);
@@ -204,7 +207,7 @@ static int gmfs_exchange(struct mnt_idmap *idmap, struct inode *old_dir,
 			d_move(old, new_place);
 			d_move(new, old_place);
 		}
-		gmfs_change_end();
+		gmfs_change_end(gmfs_gate(old_dir));
 	}
 	dput(old_place);
 	dput(new_place);
@@ -220,7 +223,7 @@ static int gmfs_replace(struct mnt_idmap *idmap, struct inode *old_dir,
 	if (err)
 		return err;
 	if (d_really_is_positive(new))
-		gmfs_uncharge(GMFS_IMAGE_NAME);
+		gmfs_uncharge(gmfs_tree_of(new_dir), GMFS_IMAGE_NAME);
 	d_move(old, new);
 	return 0;
 }
@@ -244,14 +247,14 @@ static int gmfs_replace_by_whiteout(struct mnt_idmap *idmap, struct inode *old_d
 	err = PTR_ERR_OR_ZERO(inode);
 	if (err)
 		goto out;
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(old_dir));
 	if (!err) {
 		err = gmfs_replace(idmap, old_dir, old, new_dir, new, flags);
 		if (!err) {
 			new_link(inode);
 			gmfs_make_persistent(place, inode);
 		}
-		gmfs_change_end();
+		gmfs_change_end(gmfs_gate(old_dir));
 	}
 	if (err)
 		gmfs_drop_named(inode);
@@ -271,11 +274,11 @@ static int gmfs_rename(struct mnt_idmap *idmap, struct inode *old_dir,
 	if (flags & RENAME_WHITEOUT)
 		return gmfs_replace_by_whiteout(idmap, old_dir, old, new_dir, new,
 						flags & ~RENAME_WHITEOUT);
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(old_dir));
 	if (err)
 		return err;
 	err = gmfs_replace(idmap, old_dir, old, new_dir, new, flags);
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(old_dir));
 	return err;
 }
 

@@ -16,9 +16,7 @@
 #include <linux/unaligned.h>
 
 #include "guestmemfs.h"
-#include "handover.h"
 #include "trace.h"
-#include "../kho/kho.h"
 
 static struct timespec64 inode_time(const struct gmfs_image_time *t)
 {
@@ -26,16 +24,17 @@ static struct timespec64 inode_time(const struct gmfs_image_time *t)
 }
 
 /* Bits of blocks that are nobody's mean nothing: a free block is unwritten. */
-static void take_written(const u8 *written, const struct gmfs_extent *e)
+static void take_written(struct gmfs_region *r, const u8 *written, const struct gmfs_extent *e)
 {
 	u32 i;
 
 	for (i = e->start; i < e->start + e->nr; i++)
 		if (written[i / 8] >> (i % 8) & 1)
-			__set_bit(i, gmfs.region.written);
+			__set_bit(i, r->written);
 }
 
-static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i,
+static int take_extents(struct gmfs_region *r, struct gmfs_inode *gi,
+			const struct gmfs_image_inode *i,
 			const u8 *written)
 {
 	struct gmfs_extent e;
@@ -47,11 +46,11 @@ static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i,
 		return err;
 	for (n = 0; n < i->nr_extents; n++) {
 		e = gmfs_image_extent(i, n);
-		err = gmfs_blocks_take(&gmfs.region.blocks, e.start, e.nr);
+		err = gmfs_blocks_take(&r->blocks, e.start, e.nr);
 		if (err)
 			return err;
 		gmfs_extents_insert(&gi->extents, e);
-		take_written(written, &e);
+		take_written(r, written, &e);
 		gi->vfs.i_blocks += (u64)e.nr << (GMFS_BLOCK_SHIFT - 9);
 	}
 	return 0;
@@ -60,6 +59,7 @@ static int take_extents(struct gmfs_inode *gi, const struct gmfs_image_inode *i,
 static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image_inode *i,
 			    const u8 *written)
 {
+	struct gmfs_tree *tree = gmfs_tree(sb);
 	dev_t dev = MKDEV(i->major, i->minor);
 	struct inode *inode = gmfs_inode_alloc(sb, i->ino, i->mode, dev);
 
@@ -72,7 +72,7 @@ static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image_inod
 	inode_set_ctime_to_ts(inode, inode_time(&i->times[GMFS_CTIME]));
 	gmfs_i(inode)->btime = inode_time(&i->times[GMFS_BTIME]);
 	gmfs_inode_set_flags(inode, i->flags);
-	atomic64_sub(i->xattrs_size, &gmfs.room);
+	atomic64_sub(i->xattrs_size, &tree->room);
 	if (i->xattrs_size) {
 		gmfs_i(inode)->xattrs.data = kvmemdup(i->xattrs, i->xattrs_size,
 						      GFP_KERNEL);
@@ -84,10 +84,10 @@ static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image_inod
 	if (S_ISLNK(i->mode)) {
 		inode->i_link = kstrdup(i->target, GFP_KERNEL);
 		i_size_write(inode, strlen(i->target));
-		atomic64_sub(i_size_read(inode) + 1, &gmfs.room);
+		atomic64_sub(i_size_read(inode) + 1, &tree->room);
 		return inode->i_link ? 0 : -ENOMEM;
 	}
-	return take_extents(gmfs_i(inode), i, written);
+	return take_extents(&tree->region, gmfs_i(inode), i, written);
 }
 
 /* Give a name to an inode. The first one takes over the inode's reference. */
@@ -104,7 +104,7 @@ static struct dentry *gmfs_build_name(struct dentry *parent, const char *name,
 		dput(dentry);
 		return ERR_PTR(-EEXIST);
 	}
-	atomic64_sub(GMFS_IMAGE_NAME, &gmfs.room);
+	atomic64_sub(GMFS_IMAGE_NAME, &gmfs_tree_of(inode)->room);
 	if (!hlist_empty(&inode->i_dentry)) {
 		inc_nlink(inode);
 		ihold(inode);
@@ -121,13 +121,14 @@ static int gmfs_build_directory(const struct gmfs_image_inode *i,
 				struct dentry *parent, struct dentry **queue,
 				u32 *queued)
 {
+	struct gmfs_tree *tree = gmfs_tree(parent->d_sb);
 	const char *name = i->names;
 	struct dentry *dentry;
 	struct inode *inode;
 	u32 n;
 
 	for (n = 0; n < i->nr_entries; n++, name += strlen(name) + 1) {
-		inode = xa_load(&gmfs.inodes, get_unaligned_be64(i->inodes + 8 * n));
+		inode = xa_load(&tree->inodes, get_unaligned_be64(i->inodes + 8 * n));
 		dentry = gmfs_build_name(parent, name, inode);
 		if (IS_ERR(dentry))
 			return PTR_ERR(dentry);
@@ -177,7 +178,7 @@ static int gmfs_build_names(struct super_block *sb, struct build *b)
 	int err;
 
 	/* On failure d_make_root() puts the inode: it has a reference to give. */
-	sb->s_root = d_make_root(igrab(xa_load(&gmfs.inodes, GMFS_ROOT_INO)));
+	sb->s_root = d_make_root(igrab(xa_load(&gmfs_tree(sb)->inodes, GMFS_ROOT_INO)));
 	if (!sb->s_root)
 		return -ENOMEM;
 	b->queue[queued++] = sb->s_root;
@@ -193,55 +194,57 @@ static int gmfs_build_names(struct super_block *sb, struct build *b)
 }
 
 /* Inodes that got no name still have the reference they were made with. */
-static void put_nameless(void)
+static void put_nameless(struct gmfs_tree *tree)
 {
 	struct inode *inode;
 	unsigned long ino;
 
-	xa_for_each(&gmfs.inodes, ino, inode)
+	xa_for_each(&tree->inodes, ino, inode)
 		if (ino == GMFS_ROOT_INO || hlist_empty(&inode->i_dentry))
 			iput(inode);
 }
 
 /**
- * gmfs_build_tree - build the tree of a superblock from gmfs.image
+ * gmfs_build_tree - build the tree of a superblock from the image
  * @sb: the superblock
  *
- * Context: gmfs.change is held for writing; may sleep.
+ * Context: the gate is held for writing; may sleep.
  * Return: 0; -ENOMEM; another errno if the image is refused now.
  */
 int gmfs_build_tree(struct super_block *sb)
 {
-	struct gmfs_image_region region = gmfs_image_region();
+	struct gmfs_tree *tree = gmfs_tree(sb);
+	struct gmfs_handover *h = &tree->handover;
+	struct gmfs_image_region region = gmfs_image_region(h);
 	struct build *b = kzalloc(sizeof(*b), GFP_KERNEL);
 	int err = -ENOMEM;
 
 	if (!b)
 		return err;
 	xa_init(&b->pos);
-	err = gmfs_image_check(&b->img, gmfs.image, gmfs.image_size, &region);
+	err = gmfs_image_check(&b->img, h->image, h->image_size, &region);
 	if (err) {
 		if (err != -ENOMEM)
-			gmfs_refuse_image(b->img.why);
+			gmfs_refuse_image(h, b->img.why);
 		goto out;
 	}
 	err = -ENOMEM;
 	b->queue = kvcalloc(b->img.nr_inodes, sizeof(*b->queue), GFP_KERNEL);
 	if (!b->queue)
 		goto out;
-	gmfs_region_reset(&gmfs.region);
-	atomic64_set(&gmfs.room, gmfs_image_room(&region));
+	gmfs_region_reset(&tree->region);
+	atomic64_set(&tree->room, gmfs_image_room(&region));
 	err = gmfs_build_inodes(sb, b);
 	if (!err)
 		err = gmfs_build_names(sb, b);
 	if (err == -EEXIST)
-		gmfs_refuse_image("a directory has two equal names");
+		gmfs_refuse_image(h, "a directory has two equal names");
 	if (err)
-		put_nameless();
+		put_nameless(tree);
 	else
-		iput(xa_load(&gmfs.inodes, GMFS_ROOT_INO));
+		iput(xa_load(&tree->inodes, GMFS_ROOT_INO));
 	trace_gmfs_restore(b->img.nr_inodes, err);
-	atomic64_set(&gmfs.last_ino, b->img.next_ino - 1);
+	atomic64_set(&h->last_ino, b->img.next_ino - 1);
 out:
 	xa_destroy(&b->pos);
 	kvfree(b->queue);

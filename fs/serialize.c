@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Writing the tree down as an image: the mounted one, or an empty one.
+ * Writing the inodes of a mounted tree to an image.
  *
- * Called with gmfs.change held for writing, so no name, size, extent or attribute
+ * Called with the gate held for writing, so no name, size, extent or attribute
  * changes meanwhile. A walk of all inodes measures the image, a second one writes it.
  */
 #include <guestmemfs/abi.h>
@@ -12,35 +12,6 @@
 #include <linux/string.h>
 
 #include "guestmemfs.h"
-#include "handover.h"
-#include "../kho/kho.h"
-
-/**
- * gmfs_image_region - the region as an image describes it
- *
- * Return: address, size and size of a block.
- */
-struct gmfs_image_region gmfs_image_region(void)
-{
-	return (struct gmfs_image_region){
-		.base = gmfs.region.base,
-		.size = gmfs.region.size,
-		.block_size = GMFS_BLOCK_SIZE,
-	};
-}
-
-static void gmfs_put_written(struct gmfs_fdt_writer *w)
-{
-	size_t prop = gmfs_fdt_open_prop(w, GMFS_PROP_WRITTEN);
-	u32 nr = gmfs.region.blocks.nr, i;
-	u8 byte;
-
-	for (i = 0; i < nr; i += 8) {
-		byte = gmfs.region.written[BIT_WORD(i)] >> (i % BITS_PER_LONG);
-		gmfs_fdt_append(w, &byte, 1);
-	}
-	gmfs_fdt_close_prop(w, prop);
-}
 
 static void gmfs_put_extents(struct gmfs_fdt_writer *w, const struct gmfs_extents *x)
 {
@@ -117,77 +88,36 @@ static void gmfs_put_inode(struct gmfs_fdt_writer *w, struct inode *inode)
 	gmfs_fdt_end_node(w);
 }
 
-/* A tree of a root directory alone. */
-static void gmfs_put_empty_root(struct gmfs_fdt_writer *w)
-{
-	struct gmfs_image_inode root = {
-		.ino = GMFS_ROOT_INO,
-		.mode = S_IFDIR | 0700,
-	};
-	struct timespec64 now;
-	int i;
-
-	ktime_get_real_ts64(&now);
-	for (i = 0; i < GMFS_NR_TIMES; i++)
-		root.times[i] = image_time(now);
-	gmfs_image_begin_inode(w, &root);
-	gmfs_fdt_end_node(w);
-}
-
 /*
  * The next inode that has a name, from number *@ino on. Those without one are
  * open files, which end with their users, at any moment: hence RCU. A name, and
- * with it the inode, does not go while gmfs.change is held for writing.
+ * with it the inode, does not go while the gate is held for writing.
  */
-static struct inode *next_named(unsigned long *ino)
+static struct inode *next_named(struct gmfs_tree *tree, unsigned long *ino)
 {
 	struct inode *inode;
 
 	rcu_read_lock();
-	inode = xa_find(&gmfs.inodes, ino, ULONG_MAX, XA_PRESENT);
+	inode = xa_find(&tree->inodes, ino, ULONG_MAX, XA_PRESENT);
 	while (inode && !inode->i_nlink)
-		inode = xa_find_after(&gmfs.inodes, ino, ULONG_MAX, XA_PRESENT);
+		inode = xa_find_after(&tree->inodes, ino, ULONG_MAX, XA_PRESENT);
 	rcu_read_unlock();
 	return inode;
 }
 
-/* The mounted tree, or the empty one. Returns the bytes it takes. */
-static size_t gmfs_write_image(void *buf, size_t max)
-{
-	struct gmfs_image_region region = gmfs_image_region();
-	struct gmfs_fdt_writer w;
-	struct inode *inode;
-	unsigned long ino = 0;
-
-	gmfs_image_begin(&w, buf, max, &region,
-			 atomic64_read(&gmfs.last_ino) + 1);
-	gmfs_put_written(&w);
-	if (!gmfs.sb)
-		gmfs_put_empty_root(&w);
-	while (gmfs.sb && (inode = next_named(&ino))) {
-		gmfs_put_inode(&w, inode);
-		ino++;
-	}
-	return gmfs_image_end(&w);
-}
-
 /**
- * gmfs_make_image - write the tree down
- * @size: set to the bytes of the image
- * @gfp: how to allocate it
+ * gmfs_write_inodes - write all inodes that have a name
+ * @h: the tree
+ * @w: where to
  *
- * Context: gmfs.change is held for writing; may sleep.
- * Return: the image, for kvfree(), or NULL without memory.
+ * Context: the gate is held for writing, the tree is mounted; does not sleep.
  */
-void *gmfs_make_image(size_t *size, gfp_t gfp)
+void gmfs_write_inodes(struct gmfs_handover *h, struct gmfs_fdt_writer *w)
 {
-	void *image;
+	struct gmfs_tree *tree = container_of(h, struct gmfs_tree, handover);
+	unsigned long ino = 0;
+	struct inode *inode;
 
-	*size = gmfs_write_image(NULL, 0);
-	image = kvmalloc(*size, gfp);
-	if (image && WARN_ON_ONCE(gmfs_write_image(image, *size) != *size)) {
-		kvfree(image);
-		return NULL;
-	}
-	return image;
+	for (; (inode = next_named(tree, &ino)); ino++)
+		gmfs_put_inode(w, inode);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/fs/guestmemfs: what the region and its tree are up to. One value a file;
+ * /sys/fs/guestmemfs: what a region and its tree are up to. One value a file;
  * Documentation/ABI/testing/sysfs-fs-guestmemfs has them all.
  */
 #include <linux/kobject.h>
@@ -8,93 +8,122 @@
 #include <linux/sysfs.h>
 
 #include "guestmemfs.h"
-#include "../kho/kho.h"
 
-static struct kobject *dir;
+static struct gmfs_tree *tree_of(struct kobject *kobj)
+{
+	return container_of(kobj, struct gmfs_tree, kobj);
+}
 
 #define SHOW(name, ...) \
 static ssize_t name##_show(struct kobject *kobj, struct kobj_attribute *attr, \
 			   char *buf) \
 { \
+	struct gmfs_tree *tree = tree_of(kobj); \
+	struct gmfs_handover *h = &tree->handover; \
 	ssize_t len; \
 	\
-	if (down_read_killable(&gmfs.change)) \
+	if (down_read_killable(&h->change)) \
 		return -EINTR; \
 	len = sysfs_emit(buf, __VA_ARGS__); \
-	up_read(&gmfs.change); \
+	up_read(&h->change); \
 	return len; \
 } \
 static struct kobj_attribute name##_attr = __ATTR_RO(name)
 
-static const char *state(void)
+static const char *state(const struct gmfs_handover *h)
 {
-	if (gmfs.refused)
+	if (h->refused)
 		return "quarantined";
-	if (gmfs.frozen)
+	if (h->frozen)
 		return "frozen";
-	return gmfs.sb ? "mounted" : "unmounted";
+	return h->mounted ? "mounted" : "unmounted";
 }
 
 /* Without the head. */
-static u32 blocks(void)
+static u32 blocks(const struct gmfs_tree *tree)
 {
-	return gmfs.region.blocks.nr - GMFS_HEAD_BLOCKS(gmfs.region.blocks.nr);
+	return tree->region.blocks.nr - GMFS_HEAD_BLOCKS(tree->region.blocks.nr);
+}
+
+static u32 blocks_free(const struct gmfs_tree *tree)
+{
+	return READ_ONCE(tree->region.blocks.nr_free);
 }
 
 /* Beside the root directory. */
-static u32 files(void)
+static u32 files(const struct gmfs_tree *tree)
 {
-	u32 nr = gmfs.sb ? atomic_read(&gmfs.nr_inodes) : gmfs.image_inodes;
+	u32 nr = tree->sb ? atomic_read(&tree->nr_inodes) : tree->handover.image_inodes;
 
 	return nr ? nr - 1 : 0;
 }
 
-SHOW(region, "0x%llx@0x%llx\n", gmfs.region.size, gmfs.region.base);
+SHOW(region, "0x%llx@0x%llx\n", tree->region.size, tree->region.base);
 SHOW(block_size, "%lu\n", GMFS_BLOCK_SIZE);
-SHOW(state, "%s\n", state());
+SHOW(state, "%s\n", state(h));
 SHOW(carriers, "region%s\n", gmfs_kho_is_on() ? " kho" : "");
-SHOW(generation, "%llu\n", gmfs_slots_generation());
-SHOW(image_size, "%zu\n", gmfs.image_size);
-SHOW(files, "%u\n", files());
-SHOW(blocks, "%u\n", blocks());
-SHOW(blocks_used, "%u\n", blocks() - READ_ONCE(gmfs.region.blocks.nr_free));
-SHOW(blocks_free, "%u\n", READ_ONCE(gmfs.region.blocks.nr_free));
-SHOW(quarantine, "%s\n", gmfs.refused ?: "");
+SHOW(generation, "%llu\n", gmfs_slots_generation(&h->slots));
+SHOW(image_size, "%zu\n", h->image_size);
+SHOW(files, "%u\n", files(tree));
+SHOW(blocks, "%u\n", blocks(tree));
+SHOW(blocks_used, "%u\n", blocks(tree) - blocks_free(tree));
+SHOW(blocks_free, "%u\n", blocks_free(tree));
+SHOW(quarantine, "%s\n", h->refused ?: "");
 
 /* Looks at all free runs with the allocator's lock held, so it is for root alone. */
 static ssize_t largest_free_show(struct kobject *kobj, struct kobj_attribute *attr,
 				 char *buf)
 {
+	struct gmfs_tree *tree = tree_of(kobj);
 	u32 nr;
 
-	if (down_read_killable(&gmfs.change))
+	if (down_read_killable(&tree->handover.change))
 		return -EINTR;
-	if (mutex_lock_killable(&gmfs.region.lock)) {
-		up_read(&gmfs.change);
+	if (mutex_lock_killable(&tree->region.lock)) {
+		up_read(&tree->handover.change);
 		return -EINTR;
 	}
-	nr = gmfs_blocks_largest(&gmfs.region.blocks);
-	mutex_unlock(&gmfs.region.lock);
-	up_read(&gmfs.change);
+	nr = gmfs_blocks_largest(&tree->region.blocks);
+	mutex_unlock(&tree->region.lock);
+	up_read(&tree->handover.change);
 	return sysfs_emit(buf, "%u\n", nr);
 }
 
 static struct kobj_attribute largest_free_attr = __ATTR(largest_free, 0400, largest_free_show,
 							NULL);
 
+static ssize_t active_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", gmfs_is_active(&tree_of(kobj)->handover));
+}
+
+static ssize_t active_store(struct kobject *kobj, struct kobj_attribute *attr,
+			    const char *buf, size_t count)
+{
+	bool on;
+	int err;
+
+	err = gmfs_active_parse(buf, &on);
+	if (!err)
+		err = gmfs_set_active(&tree_of(kobj)->handover, on);
+	return err ? err : count;
+}
+
+static struct kobj_attribute active_attr = __ATTR_RW(active);
+
 /* What is published, kept while nothing is mounted, or refused. */
 static ssize_t image_read(struct file *file, struct kobject *kobj,
 			  GMFS_BIN_ATTRIBUTE *attr, char *buf, loff_t pos,
 			  size_t count)
 {
+	struct gmfs_handover *h = &tree_of(kobj)->handover;
 	ssize_t len = -ENODATA;
 
-	if (down_read_killable(&gmfs.change))
+	if (down_read_killable(&h->change))
 		return -EINTR;
-	if (gmfs.image)
-		len = memory_read_from_buffer(buf, count, &pos, gmfs.image,
-					      gmfs.image_size);
-	up_read(&gmfs.change);
+	if (h->image)
+		len = memory_read_from_buffer(buf, count, &pos, h->image, h->image_size);
+	up_read(&h->change);
 	return len;
 }
 
@@ -116,29 +145,61 @@ static struct attribute *attrs[] = {
 	&blocks_free_attr.attr,
 	&largest_free_attr.attr,
 	&quarantine_attr.attr,
+	&active_attr.attr,
 	NULL
 };
 
 static const struct attribute_group group = { .attrs = attrs };
 
-/**
- * gmfs_status_init - make /sys/fs/guestmemfs
- *
- * Context: may sleep.
- * Return: the directory, or NULL; then gmfs_status_exit() removes what there is.
- */
-struct kobject *gmfs_status_init(void)
+static void gmfs_status_release(struct kobject *kobj)
 {
-	dir = kobject_create_and_add("guestmemfs", fs_kobj);
-	if (dir && (sysfs_create_group(dir, &group) ||
-		    sysfs_create_bin_file(dir, &image_attr)))
-		return NULL;
-	return dir;
+	complete(&tree_of(kobj)->kobj_released);
 }
 
-/* Waits for whoever reads there. */
-void gmfs_status_exit(void)
+static const struct kobj_type status_type = {
+	.sysfs_ops	= &kobj_sysfs_ops,
+	.release	= gmfs_status_release,
+};
+
+/**
+ * gmfs_status_setup - prepare a tree for gmfs_status_add()
+ * @tree: the tree
+ */
+void gmfs_status_setup(struct gmfs_tree *tree)
 {
-	kobject_del(dir);
-	kobject_put(dir);
+	init_completion(&tree->kobj_released);
+	kobject_init(&tree->kobj, &status_type);
+}
+
+/**
+ * gmfs_status_add - make the directory of a tree in /sys/fs
+ * @h: the tree
+ *
+ * Context: may sleep.
+ * Return: 0, or -ENOMEM; gmfs_status_remove() must follow.
+ */
+int gmfs_status_add(struct gmfs_handover *h)
+{
+	struct gmfs_tree *tree = container_of(h, struct gmfs_tree, handover);
+
+	if (kobject_add(&tree->kobj, fs_kobj, "%s", tree->name) ||
+	    sysfs_create_group(&tree->kobj, &group) ||
+	    sysfs_create_bin_file(&tree->kobj, &image_attr))
+		return -ENOMEM;
+	return 0;
+}
+
+/**
+ * gmfs_status_remove - remove the directory, or what there is of it
+ * @h: the tree
+ *
+ * Context: the gate is not held, as it waits for whoever reads there; may sleep.
+ */
+void gmfs_status_remove(struct gmfs_handover *h)
+{
+	struct gmfs_tree *tree = container_of(h, struct gmfs_tree, handover);
+
+	kobject_del(&tree->kobj);
+	kobject_put(&tree->kobj);
+	wait_for_completion(&tree->kobj_released);
 }

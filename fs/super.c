@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The superblock. There is one region, so there is one superblock, and every
- * mount shows it. The last unmount turns the tree into an image and the next
- * mount turns it back: the tree belongs to the region, not to a mount.
+ * The superblock. A tree has one, and every mount of the tree shows it. The last
+ * unmount turns the tree into an image and the next mount turns it back.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
 #include <guestmemfs/abi.h>
-#include <linux/delay.h>
 #include <linux/exportfs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
@@ -16,7 +14,6 @@
 #include <linux/statfs.h>
 
 #include "guestmemfs.h"
-#include "../kho/pure/image.h"
 
 static struct kmem_cache *inode_cache;
 
@@ -42,9 +39,10 @@ static void gmfs_free_inode(struct inode *inode)
 
 static int gmfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
-	struct gmfs_region *r = &gmfs.region;
-	unsigned int used = atomic_read(&gmfs.nr_inodes);
-	s64 room = max(atomic64_read(&gmfs.room), 0);
+	struct gmfs_tree *tree = gmfs_tree(dentry->d_sb);
+	struct gmfs_region *r = &tree->region;
+	unsigned int used = atomic_read(&tree->nr_inodes);
+	s64 room = max(atomic64_read(&tree->room), 0);
 
 	buf->f_type = GMFS_MAGIC;
 	buf->f_bsize = GMFS_BLOCK_SIZE;
@@ -52,7 +50,7 @@ static int gmfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 	buf->f_blocks = r->blocks.nr - GMFS_HEAD_BLOCKS(r->blocks.nr);
 	buf->f_bfree = READ_ONCE(r->blocks.nr_free);
 	buf->f_bavail = buf->f_bfree;
-	buf->f_files = max(used, READ_ONCE(gmfs.options.nr_inodes));
+	buf->f_files = max(used, READ_ONCE(tree->options.nr_inodes));
 	buf->f_ffree = min_t(u64, buf->f_files - used,
 			     room / (GMFS_IMAGE_INODE + GMFS_IMAGE_NAME));
 	buf->f_files = used + buf->f_ffree;
@@ -181,7 +179,7 @@ static void apply(struct gmfs_options *o, const struct gmfs_options *change)
 /* The root directory is as @change wants it: it was when mounted, or is now. */
 static bool same_root(const struct inode *root, const struct gmfs_options *change)
 {
-	const struct gmfs_options *o = &gmfs.options;
+	const struct gmfs_options *o = &gmfs_tree_of(root)->options;
 	unsigned int both = o->given & change->given;
 
 	if (change->given & GIVEN(UID) && !uid_eq(change->uid, root->i_uid) &&
@@ -195,10 +193,10 @@ static bool same_root(const struct inode *root, const struct gmfs_options *chang
 	       (both & GIVEN(MODE) && change->mode == o->mode);
 }
 
-static void set_options(const struct gmfs_options *o)
+static void set_options(struct gmfs_tree *tree, const struct gmfs_options *o)
 {
-	gmfs.options = *o;
-	WRITE_ONCE(gmfs.region.scrub, o->scrub);
+	tree->options = *o;
+	WRITE_ONCE(tree->region.scrub, o->scrub);
 }
 
 static bool same(const struct gmfs_options *a, const struct gmfs_options *b)
@@ -210,7 +208,7 @@ static bool same(const struct gmfs_options *a, const struct gmfs_options *b)
 
 static int gmfs_show_options(struct seq_file *m, struct dentry *root)
 {
-	const struct gmfs_options *o = &gmfs.options;
+	const struct gmfs_options *o = &gmfs_tree(root->d_sb)->options;
 	const struct constant_table *huge;
 
 	if (o->given & GIVEN(UID))
@@ -235,18 +233,19 @@ static int gmfs_show_options(struct seq_file *m, struct dentry *root)
 
 static int gmfs_reconfigure(struct fs_context *fc)
 {
+	struct gmfs_tree *tree = gmfs_tree(fc->root->d_sb);
 	struct context *c = fc->fs_private;
-	struct gmfs_options o = gmfs.options;
+	struct gmfs_options o = tree->options;
 
 	if (!same_root(d_inode(fc->root), &c->options))
 		return invalfc(fc, "uid, gid and mode are for the first mount: use chown and chmod");
 	c->options.given &= ~GIVEN_ROOT;
 	apply(&o, &c->options);
-	if (o.nr_inodes < atomic_read(&gmfs.nr_inodes) &&
-	    o.nr_inodes < gmfs.options.nr_inodes)
+	if (o.nr_inodes < atomic_read(&tree->nr_inodes) &&
+	    o.nr_inodes < tree->options.nr_inodes)
 		return invalfc(fc, "nr_inodes=%u is less than the %u in use",
-			       o.nr_inodes, atomic_read(&gmfs.nr_inodes));
-	set_options(&o);
+			       o.nr_inodes, atomic_read(&tree->nr_inodes));
+	set_options(tree, &o);
 	return 0;
 }
 
@@ -268,7 +267,7 @@ static int set_root(struct super_block *sb, const struct gmfs_options *o)
 
 	if (!(o->given & GIVEN_ROOT))
 		return 0;
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(root));
 	if (err)
 		return err;
 	if (o->given & GIVEN(UID))
@@ -278,12 +277,13 @@ static int set_root(struct super_block *sb, const struct gmfs_options *o)
 	if (o->given & GIVEN(MODE))
 		root->i_mode = S_IFDIR | o->mode;
 	inode_set_ctime_current(root);
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(root));
 	return 0;
 }
 
 static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 {
+	struct gmfs_tree *tree = gmfs_tree(sb);
 	struct context *c = fc->fs_private;
 	struct gmfs_options o = {
 		.nr_inodes = GMFS_MAX_INODES,
@@ -294,7 +294,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 
 	c->filled = true;
 	/* A file with holes can be as large as the region, but has no block beyond it. */
-	sb->s_maxbytes = gmfs.region.size;
+	sb->s_maxbytes = tree->region.size;
 	/* Blocks are larger than the VFS lets a block size be. */
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
@@ -305,7 +305,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_time_gran = 1;
 
 	apply(&o, &c->options);
-	set_options(&o);
+	set_options(tree, &o);
 	err = gmfs_tree_attach(sb, c->discard, &why);
 	if (err) {
 		errorf(fc, "guestmemfs: %s", why);
@@ -319,18 +319,19 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 
 static int gmfs_get_tree(struct fs_context *fc)
 {
+	struct gmfs_tree *tree = gmfs_tree_find(fc->source);
 	struct context *c = fc->fs_private;
 	struct super_block *sb;
 	struct gmfs_options o;
 	int err;
 
-	err = get_tree_single(fc, gmfs_fill_super);
+	err = get_tree_keyed(fc, gmfs_fill_super, tree);
 	if (err || c->filled)
 		return err;
 	/* One tree, one set of options: a second mount does not change it. */
-	o = gmfs.options;
+	o = tree->options;
 	apply(&o, &c->options);
-	if (same(&o, &gmfs.options) &&
+	if (same(&o, &tree->options) &&
 	    same_root(d_inode(fc->root), &c->options))
 		return 0;
 	errorf(fc, "guestmemfs: the tree is mounted with other options already: use -o remount to change them");
@@ -353,18 +354,10 @@ static const struct fs_context_operations gmfs_context_operations = {
 	.free		= gmfs_free_fc,
 };
 
-/* The filesystem is registered before there is a tree: see gmfs_super_register(). */
-static int wait_until_loaded(void)
-{
-	if (wait_event_killable(gmfs.thawed, READ_ONCE(gmfs.loading) != GMFS_LOADING))
-		return -EINTR;
-	return gmfs.loading == GMFS_LOADED ? 0 : -ENODEV;
-}
-
 static int gmfs_init_fs_context(struct fs_context *fc)
 {
 	struct context *c = kzalloc(sizeof(*c), GFP_KERNEL);
-	int err = wait_until_loaded();
+	int err = gmfs_trees_wait();
 
 	if (err || !c) {
 		kfree(c);
@@ -415,7 +408,7 @@ int gmfs_super_init(void)
  * gmfs_super_register - take the filesystem's name
  *
  * Before anything is taken over from the last kernel, since it can fail. Mounts that
- * come from now on wait for gmfs_super_loaded().
+ * come from now on wait for gmfs_tree_load().
  *
  * Return: 0; -EBUSY if the name is taken.
  */
@@ -427,23 +420,6 @@ int gmfs_super_register(void)
 		pr_err("cannot register the filesystem (%pe): unload the module that has its name\n",
 		       ERR_PTR(err));
 	return err;
-}
-
-/**
- * gmfs_super_loaded - let the mounts that wait go on, or fail
- * @success: there is a tree to mount; else the filesystem is unregistered
- *
- * Context: loading; may sleep.
- */
-void gmfs_super_loaded(bool success)
-{
-	if (!success)
-		unregister_filesystem(&gmfs_type);
-	WRITE_ONCE(gmfs.loading, success ? GMFS_LOADED : GMFS_NOT_LOADED);
-	wake_up_all(&gmfs.thawed);
-	/* A module whose loading fails is freed at once, references or not. */
-	while (!success && module_refcount(THIS_MODULE) > 1)
-		msleep(20);
 }
 
 void gmfs_super_unregister(void)

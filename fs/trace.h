@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Events of the subsystem "guestmemfs": what a handover and a fault cost. */
+/* Events of the subsystem "guestmemfs": what a restore and a fault cost. */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM guestmemfs
 
@@ -8,39 +8,6 @@
 
 #include <linux/mm_types.h>
 #include <linux/tracepoint.h>
-
-/* The switch was used; comes last, so that its time is when guests may go on. */
-TRACE_EVENT(gmfs_freeze,
-	TP_PROTO(bool on, int err),
-	TP_ARGS(on, err),
-	TP_STRUCT__entry(
-		__field(bool, on)
-		__field(int, err)
-	),
-	TP_fast_assign(
-		__entry->on = on;
-		__entry->err = err;
-	),
-	TP_printk("%s err=%d", __entry->on ? "freeze" : "thaw", __entry->err)
-);
-
-/* An image was sealed in the region's head, and given to KHO if there is KHO. */
-TRACE_EVENT(gmfs_publish,
-	TP_PROTO(size_t size, u64 generation, int err),
-	TP_ARGS(size, generation, err),
-	TP_STRUCT__entry(
-		__field(size_t, size)
-		__field(u64, generation)
-		__field(int, err)
-	),
-	TP_fast_assign(
-		__entry->size = size;
-		__entry->generation = generation;
-		__entry->err = err;
-	),
-	TP_printk("size=%zu generation=%llu err=%d", __entry->size,
-		  __entry->generation, __entry->err)
-);
 
 /* An image became the mounted tree. */
 TRACE_EVENT(gmfs_restore,

@@ -3,7 +3,7 @@
  * Extended attributes: user, trusted and security. They survive a kexec.
  *
  * libfs' simple_xattr is not exported. Attributes are seldom read and hardly
- * ever changed, so one lock serves all inodes.
+ * ever changed, so one lock serves all inodes of a tree.
  */
 #include <linux/rwsem.h>
 #include <linux/security.h>
@@ -12,17 +12,16 @@
 
 #include "guestmemfs.h"
 
-static DECLARE_RWSEM(xattr_lock);
-
 static int gmfs_xattr_get(const struct xattr_handler *handler,
 			  struct dentry *dentry, struct inode *inode,
 			  const char *name, void *buffer, size_t size)
 {
+	struct gmfs_tree *tree = gmfs_tree_of(inode);
 	struct gmfs_xattr x;
 	int ret = -ENODATA;
 
 	name = xattr_full_name(handler, name);
-	down_read(&xattr_lock);
+	down_read(&tree->xattr_lock);
 	if (gmfs_xattrs_find(&gmfs_i(inode)->xattrs, name, &x)) {
 		ret = x.len;
 		if (buffer && size < x.len)
@@ -30,7 +29,7 @@ static int gmfs_xattr_get(const struct xattr_handler *handler,
 		else if (buffer)
 			memcpy(buffer, x.value, x.len);
 	}
-	up_read(&xattr_lock);
+	up_read(&tree->xattr_lock);
 	return ret;
 }
 
@@ -39,14 +38,15 @@ static int set(struct inode *inode, const struct gmfs_xattr *x, int flags)
 	/* As packed; what the old value gives back is known afterwards. */
 	u32 room = x->value ? strlen(x->name) + 5 + x->len : 0, before;
 	struct gmfs_xattrs *xs = &gmfs_i(inode)->xattrs;
+	struct gmfs_tree *tree = gmfs_tree_of(inode);
 	struct gmfs_xattr old;
 	bool found;
 	int err;
 
-	err = gmfs_charge(room);
+	err = gmfs_charge(tree, room);
 	if (err)
 		return err;
-	down_write(&xattr_lock);
+	down_write(&tree->xattr_lock);
 	before = xs->size;
 	found = gmfs_xattrs_find(xs, x->name, &old);
 	if (found && flags & XATTR_CREATE)
@@ -55,8 +55,8 @@ static int set(struct inode *inode, const struct gmfs_xattr *x, int flags)
 		err = -ENODATA;
 	else
 		err = gmfs_xattrs_set(xs, x);
-	gmfs_uncharge(room + before - xs->size);
-	up_write(&xattr_lock);
+	gmfs_uncharge(tree, room + before - xs->size);
+	up_write(&tree->xattr_lock);
 	return err;
 }
 
@@ -68,13 +68,13 @@ static int gmfs_xattr_set(const struct xattr_handler *handler,
 	struct gmfs_xattr x = { xattr_full_name(handler, name), value, size };
 	int err;
 
-	err = gmfs_change_begin();
+	err = gmfs_change_begin(gmfs_gate(inode));
 	if (err)
 		return err;
 	err = set(inode, &x, flags);
 	if (!err)
 		inode_set_ctime_current(inode);
-	gmfs_change_end();
+	gmfs_change_end(gmfs_gate(inode));
 	return err;
 }
 
@@ -117,12 +117,13 @@ ssize_t gmfs_listxattr(struct dentry *dentry, char *list, size_t size)
 {
 	bool trusted = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 	struct gmfs_xattrs *xs = &gmfs_i(d_inode(dentry))->xattrs;
+	struct gmfs_tree *tree = gmfs_tree(dentry->d_sb);
 	struct gmfs_xattr x;
 	ssize_t used = 0;
 	size_t len;
 	u32 pos = 0;
 
-	down_read(&xattr_lock);
+	down_read(&tree->xattr_lock);
 	while (gmfs_xattrs_next(xs->data, xs->size, &pos, &x) > 0) {
 		if (!trusted && !strncmp(x.name, XATTR_TRUSTED_PREFIX,
 					 XATTR_TRUSTED_PREFIX_LEN))
@@ -136,7 +137,7 @@ ssize_t gmfs_listxattr(struct dentry *dentry, char *list, size_t size)
 			memcpy(list + used, x.name, len);
 		used += len;
 	}
-	up_read(&xattr_lock);
+	up_read(&tree->xattr_lock);
 	return used;
 }
 

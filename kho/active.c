@@ -5,34 +5,100 @@
  * /sys/fs/guestmemfs/active is always there. /sys/kernel/kho/active is the same
  * attribute in the place where operators look for a handover; kernels up to 7.3
  * have no /sys/kernel/kho, so it is made here, unless a kernel has its own.
+ *
+ * 1. It switches all trees, one after the other, and shows 1 if all are active.
+ * 2. If one fails, those that were switched before it are switched back, and the write
+ *    fails with its errno.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
 #include <linux/kstrtox.h>
+#include <linux/mutex.h>
+#include <linux/rculist.h>
 #include <linux/sysfs.h>
 
+#include "active.h"
 #include "kho.h"
 
-static const struct gmfs_active_ops *active_ops;
-static struct kobject *kho_dir;
+/**
+ * struct switches - all trees that there are
+ * @lock: taken before the gate of any of them; held while one is added or removed, and
+ *	while all are switched
+ * @list: written under @lock, read under RCU
+ * @dir: /sys/kernel/kho while this module has made it; written under @lock
+ */
+static struct switches {
+	struct mutex lock;
+	struct list_head list;
+	struct kobject *dir;
+} all = {
+	.lock = __MUTEX_INITIALIZER(all.lock),
+	.list = LIST_HEAD_INIT(all.list),
+};
+
+/**
+ * gmfs_active_parse - read what was written to a switch
+ * @buf: the text
+ * @on: set on success
+ *
+ * Return: 0, or -EINVAL for anything except 0 and 1.
+ */
+int gmfs_active_parse(const char *buf, bool *on)
+{
+	unsigned int n;
+
+	if (kstrtouint(buf, 10, &n) || n > 1)
+		return -EINVAL;
+	*on = n;
+	return 0;
+}
 
 static ssize_t active_show(struct kobject *kobj, struct kobj_attribute *attr,
 			   char *buf)
 {
-	return sysfs_emit(buf, "%d\n", active_ops->get());
+	struct gmfs_handover *h;
+	bool on;
+
+	rcu_read_lock();
+	on = !list_empty(&all.list);
+	list_for_each_entry_rcu(h, &all.list, switches)
+		on = on && gmfs_is_active(h);
+	rcu_read_unlock();
+	return sysfs_emit(buf, "%d\n", on);
+}
+
+static int gmfs_switch_all(bool on)
+{
+	struct gmfs_handover *h;
+	int err = -ENODEV;
+
+	lockdep_assert_held(&all.lock);
+	list_for_each_entry(h, &all.list, switches) {
+		err = gmfs_set_active(h, on);
+		if (err)
+			break;
+	}
+	if (err && !list_empty(&all.list))
+		list_for_each_entry_continue_reverse(h, &all.list, switches)
+			gmfs_set_active(h, !on);
+	return err;
 }
 
 static ssize_t active_store(struct kobject *kobj, struct kobj_attribute *attr,
 			    const char *buf, size_t count)
 {
-	unsigned int on;
+	bool on;
 	int err;
 
-	if (kstrtouint(buf, 10, &on) || on > 1)
-		return -EINVAL;
-	err = active_ops->set(on);
+	err = gmfs_active_parse(buf, &on);
+	if (err)
+		return err;
+	if (mutex_lock_killable(&all.lock))
+		return -EINTR;
+	err = gmfs_switch_all(on);
+	mutex_unlock(&all.lock);
 	return err ? err : count;
 }
 
@@ -46,30 +112,66 @@ static bool kernel_has_kho_dir(void)
 	return kn;
 }
 
-/**
- * gmfs_active_init - make the switch
- * @ops: what it does; must stay
- * @dir: where the filesystem's attributes are
- *
- * Context: may sleep.
- * Return: 0, or -ENOMEM, and gmfs_active_exit() must follow.
- */
-int gmfs_active_init(const struct gmfs_active_ops *ops, struct kobject *dir)
+/* A tree begins: gmfs_active_add_dir() and gmfs_active_add() come before the unlock. */
+void gmfs_active_lock(void)
 {
-	active_ops = ops;
-	if (sysfs_create_file(dir, &active_attr.attr))
-		return -ENOMEM;
+	mutex_lock(&all.lock);
+}
+
+void gmfs_active_unlock(void)
+{
+	mutex_unlock(&all.lock);
+}
+
+/**
+ * gmfs_active_add_dir - make the switch for all trees, unless it is there
+ *
+ * Context: inside gmfs_active_lock(); may sleep.
+ * Return: 0, or -ENOMEM, and gmfs_active_remove() must follow.
+ */
+int gmfs_active_add_dir(void)
+{
+	lockdep_assert_held(&all.lock);
+	if (all.dir)
+		return 0;
 	if (kernel_has_kho_dir()) {
 		pr_info("this kernel has its own /sys/kernel/kho: use /sys/fs/guestmemfs/active\n");
 		return 0;
 	}
-	kho_dir = kobject_create_and_add("kho", kernel_kobj);
-	return kho_dir ? sysfs_create_file(kho_dir, &active_attr.attr) : -ENOMEM;
+	all.dir = kobject_create_and_add("kho", kernel_kobj);
+	return all.dir ? sysfs_create_file(all.dir, &active_attr.attr) : -ENOMEM;
 }
 
-/* The switch in @dir goes with it. Waits for whoever is writing to it. */
-void gmfs_active_exit(void)
+/**
+ * gmfs_active_add - let the switch for all trees switch this one
+ * @h: the tree
+ *
+ * Context: inside gmfs_active_lock().
+ */
+void gmfs_active_add(struct gmfs_handover *h)
 {
-	kobject_del(kho_dir);
-	kobject_put(kho_dir);
+	lockdep_assert_held(&all.lock);
+	list_add_tail_rcu(&h->switches, &all.list);
+}
+
+/**
+ * gmfs_active_remove - undo gmfs_active_add(), if it was done
+ * @h: the tree
+ *
+ * The switch for all trees goes with the last one.
+ *
+ * Context: no gate is held, as it waits for a writer to the switch; may sleep.
+ */
+void gmfs_active_remove(struct gmfs_handover *h)
+{
+	struct kobject *dir = NULL;
+
+	mutex_lock(&all.lock);
+	list_del_rcu(&h->switches);
+	if (list_empty(&all.list))
+		swap(dir, all.dir);
+	mutex_unlock(&all.lock);
+	synchronize_rcu();
+	kobject_del(dir);
+	kobject_put(dir);
 }

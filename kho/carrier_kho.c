@@ -10,8 +10,8 @@
  * taken and returns its memory, all but the first page: that holds the mark, for
  * the subtree itself cannot be removed from what the last kernel handed over.
  *
- * Nothing here is called concurrently: the filesystem holds gmfs.change for
- * writing, or is initialising.
+ * Nothing here is called concurrently: callers hold the tree's gate for
+ * writing, or are loading.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -25,25 +25,8 @@
 
 #if GMFS_HAVE_KHO
 #include <linux/kexec_handover.h>
-#include <linux/kho/abi/kexec_handover.h>
 
 #define MAX_CONTIGUOUS	((size_t)PAGE_SIZE << MAX_PAGE_ORDER)
-
-/**
- * struct published - what the next kernel will find
- * @subtree: contiguous preserved memory, NULL if nothing is published
- * @size: bytes at @subtree
- * @large: the image, if it did not fit into @subtree
- * @preserved: KHO's handle for @large
- * @record: the subtree with the image's checksum and generation, a page, or NULL
- */
-static struct published {
-	void *subtree;
-	size_t size;
-	void *large;
-	struct kho_vmalloc preserved;
-	void *record;
-} out;
 
 static unsigned long nr_pages(size_t size)
 {
@@ -81,19 +64,19 @@ err_free:
 	return ERR_PTR(err);
 }
 
-static int add_image(const void *data, size_t size)
+static int add_image(struct gmfs_kho *k, const void *data, size_t size)
 {
-	void *subtree = add_subtree(GMFS_KHO_SUBTREE, data, size);
+	void *subtree = add_subtree(k->name, data, size);
 
 	if (IS_ERR(subtree))
 		return PTR_ERR(subtree);
-	out.subtree = subtree;
-	out.size = size;
+	k->subtree = subtree;
+	k->size = size;
 	return 0;
 }
 
 /* A tree that says where the image is. */
-static size_t write_head(void *buf, size_t max, size_t image_size)
+static size_t write_head(const struct gmfs_kho *k, void *buf, size_t max, size_t image_size)
 {
 	struct gmfs_fdt_writer w;
 	size_t prop;
@@ -107,34 +90,34 @@ static size_t write_head(void *buf, size_t max, size_t image_size)
 	gmfs_fdt_append_u64(&w, image_size);
 	gmfs_fdt_close_prop(&w, prop);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_IMAGE_VMALLOC);
-	gmfs_fdt_append(&w, &out.preserved, sizeof(out.preserved));
+	gmfs_fdt_append(&w, &k->preserved, sizeof(k->preserved));
 	gmfs_fdt_close_prop(&w, prop);
 	gmfs_fdt_end_node(&w);
 	return gmfs_fdt_finish(&w);
 }
 
-static int publish_large(const void *image, size_t size)
+static int publish_large(struct gmfs_kho *k, const void *image, size_t size)
 {
 	u8 head[512];
 	int err;
 
-	out.large = vmalloc(size);
-	if (!out.large)
+	k->large = vmalloc(size);
+	if (!k->large)
 		return -ENOMEM;
-	memcpy(out.large, image, size);
-	err = kho_preserve_vmalloc(out.large, &out.preserved);
+	memcpy(k->large, image, size);
+	err = kho_preserve_vmalloc(k->large, &k->preserved);
 	if (err)
 		goto err_free;
-	err = add_image(head, write_head(head, sizeof(head), size));
+	err = add_image(k, head, write_head(k, head, sizeof(head), size));
 	if (err)
 		goto err_unpreserve;
 	return 0;
 
 err_unpreserve:
-	kho_unpreserve_vmalloc(&out.preserved);
+	kho_unpreserve_vmalloc(&k->preserved);
 err_free:
-	vfree(out.large);
-	out.large = NULL;
+	vfree(k->large);
+	k->large = NULL;
 	return err;
 }
 
@@ -158,25 +141,38 @@ static size_t write_record(void *buf, size_t max, const struct gmfs_copy *copy)
 	return gmfs_fdt_finish(&w);
 }
 
-static int publish_record(const struct gmfs_copy *copy)
+static int publish_record(struct gmfs_kho *k, const struct gmfs_copy *copy)
 {
 	u8 record[512];
-	void *subtree = add_subtree(GMFS_KHO_RECORD, record,
+	void *subtree = add_subtree(k->record_name, record,
 				    write_record(record, sizeof(record), copy));
 
 	if (IS_ERR(subtree))
 		return PTR_ERR(subtree);
-	out.record = subtree;
+	k->record = subtree;
 	return 0;
 }
 
-static void withdraw_record(void)
+static void withdraw_record(struct gmfs_kho *k)
 {
-	if (!out.record)
+	if (!k->record)
 		return;
-	kho_remove_subtree(out.record);
-	free_subtree(out.record, PAGE_SIZE);
-	out.record = NULL;
+	kho_remove_subtree(k->record);
+	free_subtree(k->record, PAGE_SIZE);
+	k->record = NULL;
+}
+
+/**
+ * gmfs_kho_init - name what is handed over
+ * @k: the carrier, zeroed
+ * @name: of the tree; must stay
+ */
+void gmfs_kho_init(struct gmfs_kho *k, const char *name)
+{
+	static_assert(sizeof(GMFS_KHO_RECORD) == sizeof(GMFS_KHO_SUBTREE "-record"));
+
+	k->name = name;
+	scnprintf(k->record_name, sizeof(k->record_name), "%s-record", name);
 }
 
 /**
@@ -191,13 +187,14 @@ bool gmfs_kho_is_on(void)
 
 /**
  * gmfs_kho_publish - leave an image for the next kernel
+ * @k: the carrier
  * @copy: the image, copied, and perhaps its record
  *
  * Context: may sleep.
  * Return: 0; -EOPNOTSUPP if KHO is off; -EFBIG beyond 1 GiB; -EEXIST if the
  * subtree's name is taken; -ENOMEM.
  */
-int gmfs_kho_publish(const struct gmfs_copy *copy)
+int gmfs_kho_publish(struct gmfs_kho *k, const struct gmfs_copy *copy)
 {
 	int err;
 
@@ -206,36 +203,38 @@ int gmfs_kho_publish(const struct gmfs_copy *copy)
 	if (copy->size > GMFS_MAX_IMAGE)
 		return -EFBIG;
 	/* Before the image: one with a record is never taken without it. */
-	err = copy->recorded ? publish_record(copy) : 0;
+	err = copy->recorded ? publish_record(k, copy) : 0;
 	if (err)
 		return err;
 	err = -ENOMEM;
 	if (copy->size <= MAX_CONTIGUOUS)
-		err = add_image(copy->image, copy->size);
+		err = add_image(k, copy->image, copy->size);
 	if (err == -ENOMEM)
-		err = publish_large(copy->image, copy->size);
+		err = publish_large(k, copy->image, copy->size);
 	if (err)
-		withdraw_record();
+		withdraw_record(k);
 	return err;
 }
 
 /**
  * gmfs_kho_withdraw - undo gmfs_kho_publish(), if it was done
+ * @k: the carrier
  *
  * Context: may sleep.
  */
-void gmfs_kho_withdraw(void)
+void gmfs_kho_withdraw(struct gmfs_kho *k)
 {
-	if (!out.subtree)
+	if (!k->subtree)
 		return;
-	kho_remove_subtree(out.subtree);
-	free_subtree(out.subtree, out.size);
-	withdraw_record();
-	if (out.large) {
-		kho_unpreserve_vmalloc(&out.preserved);
-		vfree(out.large);
+	kho_remove_subtree(k->subtree);
+	free_subtree(k->subtree, k->size);
+	withdraw_record(k);
+	if (k->large) {
+		kho_unpreserve_vmalloc(&k->preserved);
+		vfree(k->large);
 	}
-	out = (struct published){ 0 };
+	k->subtree = NULL;
+	k->large = NULL;
 }
 
 /* Whether the subtree leads to vmalloc memory, and to how much of it. */
@@ -282,9 +281,10 @@ static void mark_taken(void *subtree, phys_addr_t phys, size_t size)
 }
 
 /* -ENOENT without a record, as from a module of 0.1; -EIO if it makes no sense. */
-static int read_record(struct gmfs_copy *copy, phys_addr_t *phys, size_t *size)
+static int read_record(const struct gmfs_kho *k, struct gmfs_copy *copy, phys_addr_t *phys,
+		       size_t *size)
 {
-	int err = kho_retrieve_subtree(GMFS_KHO_RECORD, phys, size), found = 0;
+	int err = kho_retrieve_subtree(k->record_name, phys, size), found = 0;
 	struct gmfs_fdt_reader r;
 	struct gmfs_fdt_token t;
 	u32 pos = 0;
@@ -311,6 +311,7 @@ static int read_record(struct gmfs_copy *copy, phys_addr_t *phys, size_t *size)
 
 /**
  * gmfs_kho_retrieve - take the image that the last kernel left
+ * @k: the carrier
  * @copy: the image, to be freed with kvfree(), and its record if it has one; set on
  *	success
  *
@@ -320,7 +321,7 @@ static int read_record(struct gmfs_copy *copy, phys_addr_t *phys, size_t *size)
  * Return: 0; -ENOENT if there is none; -EIO if KHO's own record of it makes no
  * sense; -ENOMEM, and it can be tried again.
  */
-int gmfs_kho_retrieve(struct gmfs_copy *copy)
+int gmfs_kho_retrieve(const struct gmfs_kho *k, struct gmfs_copy *copy)
 {
 	struct gmfs_copy got = { 0 };
 	struct kho_vmalloc preserved;
@@ -330,7 +331,7 @@ int gmfs_kho_retrieve(struct gmfs_copy *copy)
 	void *subtree;
 	int err, record_err;
 
-	err = kho_retrieve_subtree(GMFS_KHO_SUBTREE, &phys, &subtree_size);
+	err = kho_retrieve_subtree(k->name, &phys, &subtree_size);
 	if (err)
 		return err == -ENOENT ? err : -EIO;
 	if (subtree_size < 4 || subtree_size > MAX_CONTIGUOUS)
@@ -349,7 +350,7 @@ int gmfs_kho_retrieve(struct gmfs_copy *copy)
 	}
 	if (!got.image && err == -ENOMEM)
 		return err;
-	record_err = read_record(&got, &record, &record_size);
+	record_err = read_record(k, &got, &record, &record_size);
 	if (!record_err)
 		mark_taken(phys_to_virt(record), record, record_size);
 	mark_taken(subtree, phys, subtree_size);

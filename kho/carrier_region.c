@@ -6,8 +6,8 @@
  * insmod and from kernel to kernel, on any kernel. It is mapped only while it is
  * read or written.
  *
- * Nothing here is called concurrently: the filesystem holds gmfs.change for
- * writing, or is initialising; gmfs_slots_open() has its own lock there.
+ * Nothing here is called concurrently: callers hold the tree's gate for
+ * writing, or are loading; gmfs_slots_open() has a lock of its own.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -21,26 +21,6 @@
 #include <asm/tsc.h>
 
 #include "kho.h"
-
-/**
- * struct carrier - what is known of the head
- * @region: whose head it is
- * @stamp: of this kernel; the time when it was last read
- * @kexec: this kernel was started by kexec
- * @generation: of the image that was found or written last
- * @moved: where the head of another region was found, or 0
- * @places: where to look for such a head
- * @nr_places: how many
- */
-static struct carrier {
-	struct gmfs_image_region region;
-	struct gmfs_stamp stamp;
-	bool kexec;
-	u64 generation;
-	phys_addr_t moved;
-	u64 places[8];
-	unsigned int nr_places;
-} here;
 
 void gmfs_seal_store(void *to, const void *from, size_t len)
 {
@@ -61,53 +41,56 @@ u32 gmfs_crc32c(const void *data, size_t len)
 
 static void read_clocks(void *stamp)
 {
-	struct gmfs_stamp *s = stamp;
+	struct gmfs_stamp *now = stamp;
 
-	s->tsc = get_cycles();
-	s->wall = ktime_get_real_ns();
+	now->tsc = get_cycles();
+	now->wall = ktime_get_real_ns();
 }
 
-static int map_head(struct gmfs_head *head)
+static int map_head(struct gmfs_slots *s, struct gmfs_head *head)
 {
-	head->region = here.region;
-	head->map = memremap(here.region.base,
-			     gmfs_slot_size(&here.region) * GMFS_NR_SLOTS,
+	head->region = s->region;
+	head->map = memremap(s->region.base,
+			     gmfs_slot_size(&s->region) * GMFS_NR_SLOTS,
 			     MEMREMAP_WB);
 	/* The counters of other CPUs may differ; kexec jumps from CPU 0 to the next CPU 0. */
-	if (smp_call_function_single(0, read_clocks, &here.stamp, 1))
-		read_clocks(&here.stamp);
-	here.stamp.tsc_khz = tsc_khz;
+	if (smp_call_function_single(0, read_clocks, &s->stamp, 1))
+		read_clocks(&s->stamp);
+	s->stamp.tsc_khz = tsc_khz;
 	return head->map ? 0 : -ENOMEM;
 }
 
 /**
  * gmfs_slots_init - whose head it is, and who asks
+ * @s: the carrier
  * @region: whose head it is
  * @boot_id: of this boot
  * @kexec: this kernel was started by kexec
  */
-void gmfs_slots_init(const struct gmfs_image_region *region,
+void gmfs_slots_init(struct gmfs_slots *s, const struct gmfs_image_region *region,
 		     const uuid_t *boot_id, bool kexec)
 {
-	here = (struct carrier){ .region = *region, .kexec = kexec };
-	export_uuid(here.stamp.boot_id, boot_id);
+	*s = (struct gmfs_slots){ .region = *region, .kexec = kexec };
+	export_uuid(s->stamp.boot_id, boot_id);
 }
 
 /**
  * gmfs_slots_expect - say where inside the region another region may have begun
+ * @s: the carrier
  * @places: physical addresses of blocks
  * @nr: how many; those beyond the eighth are ignored
  *
  * Context: after gmfs_slots_init().
  */
-void gmfs_slots_expect(const u64 *places, unsigned int nr)
+void gmfs_slots_expect(struct gmfs_slots *s, const u64 *places, unsigned int nr)
 {
-	here.nr_places = min(nr, ARRAY_SIZE(here.places));
-	memcpy(here.places, places, here.nr_places * sizeof(*places));
+	s->nr_places = min(nr, ARRAY_SIZE(s->places));
+	memcpy(s->places, places, s->nr_places * sizeof(*places));
 }
 
 /**
  * gmfs_slots_publish - leave an image
+ * @s: the carrier
  * @image: the image, copied
  * @size: bytes
  *
@@ -115,99 +98,102 @@ void gmfs_slots_expect(const u64 *places, unsigned int nr)
  * Return: 0; -EFBIG if it does not fit, which charging for inodes and names
  * prevents; -ENOMEM.
  */
-int gmfs_slots_publish(const void *image, size_t size)
+int gmfs_slots_publish(struct gmfs_slots *s, const void *image, size_t size)
 {
 	struct gmfs_head head;
-	int err = map_head(&head);
+	int err = map_head(s, &head);
 
 	if (err)
 		return err;
-	err = gmfs_head_seal(&head, image, size, &here.stamp, &here.generation);
+	err = gmfs_head_seal(&head, image, size, &s->stamp, &s->generation);
 	memunmap(head.map);
 	return err;
 }
 
 /**
  * gmfs_slots_open - what is sealed will hold no longer
+ * @s: the carrier
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM.
  */
-int gmfs_slots_open(void)
+int gmfs_slots_open(struct gmfs_slots *s)
 {
 	struct gmfs_head head;
-	int err = map_head(&head);
+	int err = map_head(s, &head);
 
 	if (err)
 		return err;
-	gmfs_head_open(&head, &here.stamp);
+	gmfs_head_open(&head, &s->stamp);
 	memunmap(head.map);
 	return 0;
 }
 
 /**
  * gmfs_slots_wipe - forget what is in the head
+ * @s: the carrier
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM.
  */
-int gmfs_slots_wipe(void)
+int gmfs_slots_wipe(struct gmfs_slots *s)
 {
 	struct gmfs_head head;
-	int err = map_head(&head);
+	int err = map_head(s, &head);
 	void *map;
 
 	if (err)
 		return err;
 	gmfs_head_wipe(&head);
-	here.generation = 0;
+	s->generation = 0;
 	memunmap(head.map);
-	if (here.moved) {
-		map = memremap(here.moved, PAGE_SIZE, MEMREMAP_WB);
+	if (s->moved) {
+		map = memremap(s->moved, PAGE_SIZE, MEMREMAP_WB);
 		if (!map)
 			return -ENOMEM;
 		memset(map, 0, sizeof(struct gmfs_seal));
 		memunmap(map);
-		here.moved = 0;
+		s->moved = 0;
 	}
 	return 0;
 }
 
 /**
  * gmfs_slots_date - note that the sealed image is good at this time
+ * @s: the carrier
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM.
  */
-int gmfs_slots_date(void)
+int gmfs_slots_date(struct gmfs_slots *s)
 {
 	struct gmfs_head head;
-	int err = map_head(&head);
+	int err = map_head(s, &head);
 
 	if (err)
 		return err;
-	gmfs_head_date(&head, &here.stamp);
+	gmfs_head_date(&head, &s->stamp);
 	memunmap(head.map);
 	return 0;
 }
 
-static enum gmfs_belief belief(struct gmfs_found *found)
+static enum gmfs_belief belief(struct gmfs_slots *s, struct gmfs_found *found)
 {
-	return gmfs_head_belief(found, &here.stamp, here.kexec);
+	return gmfs_head_belief(found, &s->stamp, s->kexec);
 }
 
 /* Whether another region's head is at @at; one from before firmware began is wiped. */
-static int look_at(u64 at, struct gmfs_found *found)
+static int look_at(struct gmfs_slots *s, u64 at, struct gmfs_found *found)
 {
 	void *map = memremap(at, GMFS_SLOT_IMAGE, MEMREMAP_WB);
 
 	if (!map)
 		return -ENOMEM;
 	if (gmfs_seal_is_at(map, at, found)) {
-		if (belief(found) == GMFS_FIRMWARE)
+		if (belief(s, found) == GMFS_FIRMWARE)
 			memset(map, 0, sizeof(struct gmfs_seal));
 		else
-			here.moved = at;
+			s->moved = at;
 	}
 	memunmap(map);
 	return 0;
@@ -217,38 +203,38 @@ static int look_at(u64 at, struct gmfs_found *found)
  * A region without a seal may have been somewhere else before: then the old head is
  * in the midst of the region. Touch as little memory as possible.
  */
-static int find_moved(struct gmfs_found *found)
+static int find_moved(struct gmfs_slots *s, struct gmfs_found *found)
 {
 	unsigned int i;
 	int err;
 
-	for (i = 0; i < here.nr_places && !here.moved; i++) {
-		err = look_at(here.places[i], found);
+	for (i = 0; i < s->nr_places && !s->moved; i++) {
+		err = look_at(s, s->places[i], found);
 		if (err)
 			return err;
 	}
-	if (!here.moved)
+	if (!s->moved)
 		return -ENOENT;
-	pr_info("another region's head is at %pa\n", &here.moved);
+	pr_info("another region's head is at %pa\n", &s->moved);
 	return -ENXIO;
 }
 
 /* gmfs_head_find(), and whether memory has lasted since. */
-static int find(const struct gmfs_head *head, struct gmfs_found *found)
+static int find(struct gmfs_slots *s, const struct gmfs_head *head, struct gmfs_found *found)
 {
 	int err = gmfs_head_find(head, found);
 
-	here.generation = found->generation;
+	s->generation = found->generation;
 	if (err == -ENOENT)
-		return find_moved(found);
-	switch (belief(found)) {
+		return find_moved(s, found);
+	switch (belief(s, found)) {
 	case GMFS_BELIEVED:
 		break;
 	case GMFS_FIRMWARE:
 		pr_info("what is in the region is from before the machine was reset: forgotten\n");
 		gmfs_head_wipe(head);
-		here.generation = 0;
-		return find_moved(found);
+		s->generation = 0;
+		return find_moved(s, found);
 	case GMFS_TSC_BACK:
 		return -ETIME;
 	case GMFS_CLOCKS_DIFFER:
@@ -259,6 +245,7 @@ static int find(const struct gmfs_head *head, struct gmfs_found *found)
 
 /**
  * gmfs_slots_retrieve - get the image that is in the head
+ * @s: the carrier
  * @image: a copy, to be freed with kvfree(); set on success, -ETIME and -ESTALE
  * @size: bytes; set with @image
  * @why: of 160 bytes: what is wrong; set on failure but -ENOENT and -ENOMEM
@@ -271,16 +258,16 @@ static int find(const struct gmfs_head *head, struct gmfs_found *found)
  * back since then; -ESTALE if the clocks do not agree about the time since then; as
  * gmfs_head_find().
  */
-int gmfs_slots_retrieve(void **image, size_t *size, char *why)
+int gmfs_slots_retrieve(struct gmfs_slots *s, void **image, size_t *size, char *why)
 {
 	struct gmfs_found found;
 	struct gmfs_head head;
 	int err;
 
-	err = map_head(&head);
+	err = map_head(s, &head);
 	if (err)
 		return err;
-	err = find(&head, &found);
+	err = find(s, &head, &found);
 	strscpy(why, found.why, sizeof(found.why));
 	if (!err || err == -ETIME || err == -ESTALE) {
 		*image = kvmemdup(found.image, found.size, GFP_KERNEL);
@@ -294,11 +281,12 @@ int gmfs_slots_retrieve(void **image, size_t *size, char *why)
 
 /**
  * gmfs_slots_generation - of the slot that was found or written last
+ * @s: the carrier
  *
- * Context: under gmfs.change.
+ * Context: inside the tree's gate.
  * Return: a count that grows by 1 with each image, 0 if there was none.
  */
-u64 gmfs_slots_generation(void)
+u64 gmfs_slots_generation(const struct gmfs_slots *s)
 {
-	return here.generation;
+	return s->generation;
 }

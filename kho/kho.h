@@ -1,66 +1,129 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* All that the filesystem needs to know of the handover. */
+/* The handover of a tree: all that the filesystem needs to know of it. */
 #ifndef _GMFS_KHO_H
 #define _GMFS_KHO_H
 
-#include <compat.h>
-#include <linux/uuid.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/notifier.h>
+#include <linux/rwsem.h>
+#include <linux/wait.h>
 
-#include "pure/image.h"
-#include "pure/seal.h"
+#include "carrier.h"
+#include "../fs/mem/mem.h"
 
-/* In active.c */
+struct gmfs_handover;
 
 /**
- * struct gmfs_active_ops - what the switch does
- * @set: freeze and publish (true) or withdraw and thaw (false); 0 or an errno
- * @get: whether it is on
+ * struct gmfs_tree_ops - what the handover asks of the filesystem
+ * @write_inodes: write all inodes that have a name, in ascending order of their numbers;
+ *	the gate is held for writing, the tree is mounted, and a second call writes the same
+ * @count_inodes: how many inodes the mounted tree has
+ * @add_status: make the tree's directory in sysfs; 0 or -ENOMEM
+ * @remove_status: remove what there is of it, and wait for its readers
  */
-struct gmfs_active_ops {
-	int (*set)(bool on);
-	bool (*get)(void);
+struct gmfs_tree_ops {
+	void (*write_inodes)(struct gmfs_handover *h, struct gmfs_fdt_writer *w);
+	u32 (*count_inodes)(struct gmfs_handover *h);
+	int (*add_status)(struct gmfs_handover *h);
+	void (*remove_status)(struct gmfs_handover *h);
 };
 
-int gmfs_active_init(const struct gmfs_active_ops *ops, struct kobject *dir);
-void gmfs_active_exit(void);
+/**
+ * struct gmfs_handover - a tree on its way from kernel to kernel
+ * @region: its memory, constant
+ * @ops: what the filesystem does, constant
+ * @change: the gate: held for reading by each change of what an image describes, and for
+ *	writing to freeze, thaw, mount and unmount
+ * @frozen: no changes until thaw; written under @change
+ * @thawed: woken when @frozen is cleared
+ * @unseal_lock: taken by the first change after a seal
+ * @clean: the head of the region says what the tree is, or nothing and the tree
+ *	is empty; cleared by the first change, set when it is sealed
+ * @mounted: the tree is inodes and dentries; written under @change
+ * @last_ino: highest inode number given out
+ * @image: the tree while it is not mounted or is published, or one that was
+ *	refused; for kvfree(), protected by @change
+ * @image_size: bytes at @image
+ * @image_inodes: inodes in @image
+ * @refused: why @image cannot be mounted, or NULL; protected by @change
+ * @refused_copy: the record that KHO's image came with, if it was refused
+ * @pinned: @image is all there is of the tree, so the module must stay; protected
+ *	by @change
+ * @forgotten: the machine goes down: nothing is sealed any more
+ * @slots: the region carrier
+ * @kho: the KHO carrier
+ * @on_reboot: called before a kexec or a reboot
+ * @on_sleep: called before suspend and hibernation
+ * @switches: in the list of those that the switch for all trees switches
+ */
+struct gmfs_handover {
+	struct gmfs_region *region;
+	const struct gmfs_tree_ops *ops;
+	struct rw_semaphore change;
+	bool frozen;
+	wait_queue_head_t thawed;
+	struct mutex unseal_lock;
+	bool clean;
+	bool mounted;
+	atomic64_t last_ino;
+	void *image;
+	size_t image_size;
+	u32 image_inodes;
+	const char *refused;
+	struct gmfs_copy refused_copy;
+	bool pinned;
+	bool forgotten;
+	struct gmfs_slots slots;
+	struct gmfs_kho kho;
+	struct notifier_block on_reboot;
+	struct notifier_block on_sleep;
+	struct list_head switches;
+};
 
-/* In carrier_region.c */
-void gmfs_slots_init(const struct gmfs_image_region *region,
-		     const uuid_t *boot_id, bool kexec);
-void gmfs_slots_expect(const u64 *places, unsigned int nr);
-int gmfs_slots_publish(const void *image, size_t size);
-int gmfs_slots_open(void);
-int gmfs_slots_wipe(void);
-int gmfs_slots_date(void);
-int gmfs_slots_retrieve(void **image, size_t *size, char *why);
-u64 gmfs_slots_generation(void);
-
-/* In carrier_kho.c */
-
-#if GMFS_HAVE_KHO
-bool gmfs_kho_is_on(void);
-int gmfs_kho_publish(const struct gmfs_copy *copy);
-void gmfs_kho_withdraw(void);
-int gmfs_kho_retrieve(struct gmfs_copy *copy);
-#else
-static inline bool gmfs_kho_is_on(void)
+static inline bool gmfs_is_active(const struct gmfs_handover *h)
 {
-	return false;
+	return READ_ONCE(h->frozen);
 }
 
-static inline int gmfs_kho_publish(const struct gmfs_copy *copy)
+/* The region as an image describes it. */
+static inline struct gmfs_image_region gmfs_image_region(const struct gmfs_handover *h)
 {
-	return -EOPNOTSUPP;
+	return (struct gmfs_image_region){
+		.base = h->region->base,
+		.size = h->region->size,
+		.block_size = GMFS_BLOCK_SIZE,
+	};
 }
 
-static inline void gmfs_kho_withdraw(void)
-{
-}
+/* In gate.c */
+int gmfs_change_begin(struct gmfs_handover *h);
+int gmfs_change_try_begin(struct gmfs_handover *h);
+int gmfs_change_wait(struct gmfs_handover *h, bool interruptible);
+int gmfs_change_begin_wait(struct gmfs_handover *h);
+void gmfs_change_end(struct gmfs_handover *h);
 
-static inline int gmfs_kho_retrieve(struct gmfs_copy *copy)
-{
-	return -ENOENT;
-}
-#endif
+/* In owner.c */
+void *gmfs_make_image(struct gmfs_handover *h, size_t *size, gfp_t gfp);
+void gmfs_refuse_image(struct gmfs_handover *h, const char *why);
+void gmfs_pin(struct gmfs_handover *h, bool on);
+void gmfs_set_image(struct gmfs_handover *h, void *image, size_t size, u32 inodes);
+void gmfs_drop_image(struct gmfs_handover *h);
+int gmfs_set_empty_image(struct gmfs_handover *h);
+int gmfs_seal_image(struct gmfs_handover *h, const void *image, size_t size);
+
+/* In publish.c */
+int gmfs_set_active(struct gmfs_handover *h, bool on);
+void gmfs_publish_init(struct gmfs_handover *h);
+void gmfs_publish_exit(struct gmfs_handover *h);
+
+/* In active.c */
+int gmfs_active_parse(const char *buf, bool *on);
+
+/* In takeover.c */
+void gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_region *region,
+			 const struct gmfs_tree_ops *ops, const char *name);
+int gmfs_handover_init(struct gmfs_handover *h);
+void gmfs_handover_exit(struct gmfs_handover *h);
 
 #endif /* _GMFS_KHO_H */

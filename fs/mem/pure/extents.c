@@ -27,7 +27,7 @@ void gmfs_extents_destroy(struct gmfs_extents *x)
  * @x: the extents
  * @more: how many insertions or cuts must not fail for lack of room
  *
- * Not charged to a memory cgroup: callers hold gmfs.change, and reclaim for one
+ * Not charged to a memory cgroup: callers hold the gate, and reclaim for one
  * cgroup's limit would hold up a freeze and then all others. The region's size bounds
  * all extents: see gmfs_extents_trim().
  *

@@ -2,9 +2,10 @@
 /**
  * DOC: the gate
  *
- * Each change of what an image describes is made between gmfs_change_begin() and
- * gmfs_change_end(), with gmfs.change held for reading. Publishing, withdrawing,
- * mounting and unmounting hold it for writing, so no image describes half a change.
+ * The gate is @change of struct gmfs_handover. Each change of what an image describes is
+ * made between gmfs_change_begin() and gmfs_change_end(), which hold it for reading.
+ * Publishing, withdrawing, mounting and unmounting hold it for writing, so no image
+ * describes half a change.
  *
  * 1. A change enters, marks the sealed image stale if it is the first one after a
  *    seal, is made, and leaves.
@@ -13,137 +14,139 @@
  * 3. If the head cannot be mapped to mark the image stale, the change fails with ENOMEM
  *    and nothing is changed.
  *
- * gmfs.change comes after mmap_lock and inode locks, before a mapping's
- * invalidate_lock; Documentation/locking.rst has the whole order.
+ * The gate comes after mmap_lock and inode locks, before a mapping's invalidate_lock;
+ * Documentation/locking.rst has the whole order.
  */
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/wait.h>
 
-#include "guestmemfs.h"
-#include "../kho/kho.h"
-
-static DEFINE_MUTEX(unseal_lock);
+#include "kho.h"
 
 /* Mark the sealed image stale before the first change; concurrent callers wait. */
-static int gmfs_unseal(void)
+static int gmfs_unseal(struct gmfs_handover *h)
 {
 	int err = 0;
 
-	mutex_lock(&unseal_lock);
-	if (gmfs.clean) {
-		err = gmfs_slots_open();
+	mutex_lock(&h->unseal_lock);
+	if (h->clean) {
+		err = gmfs_slots_open(&h->slots);
 		if (!err)
 			/* After the store to the head; pairs with enter(). */
-			smp_store_release(&gmfs.clean, false);
+			smp_store_release(&h->clean, false);
 	}
-	mutex_unlock(&unseal_lock);
+	mutex_unlock(&h->unseal_lock);
 	if (err)
-		up_read(&gmfs.change);
+		up_read(&h->change);
 	return err;
 }
 
-static int enter(void)
+static int enter(struct gmfs_handover *h)
 {
 	/* A caller that reads false may change the tree: see gmfs_unseal(). */
-	return smp_load_acquire(&gmfs.clean) ? gmfs_unseal() : 0;
+	return smp_load_acquire(&h->clean) ? gmfs_unseal(h) : 0;
 }
 
 /**
- * gmfs_change_begin - about to change what an image tells
+ * gmfs_change_begin - about to change what an image describes
+ * @h: the tree
  *
  * Context: may sleep; gmfs_change_end() follows.
  * Return: 0; -EBUSY while the tree is frozen; -ENOMEM; -EINTR if killed while
  * waiting for it to be published, mounted or unmounted.
  */
-int gmfs_change_begin(void)
+int gmfs_change_begin(struct gmfs_handover *h)
 {
-	int err = down_read_killable(&gmfs.change);
+	int err = down_read_killable(&h->change);
 
 	if (err)
 		return err;
-	if (!gmfs.frozen)
-		return enter();
-	up_read(&gmfs.change);
+	if (!h->frozen)
+		return enter(h);
+	up_read(&h->change);
 	return -EBUSY;
 }
 
 /**
  * gmfs_change_try_begin - as gmfs_change_begin(), but do not wait for freeze or thaw
+ * @h: the tree
  *
  * For a page fault, which has a lock of mm that other threads need.
  *
  * Return: 0; -EAGAIN while the tree is frozen, or is published, mounted or
  * unmounted; -ENOMEM.
  */
-int gmfs_change_try_begin(void)
+int gmfs_change_try_begin(struct gmfs_handover *h)
 {
-	if (!down_read_trylock(&gmfs.change))
+	if (!down_read_trylock(&h->change))
 		return -EAGAIN;
-	if (!gmfs.frozen)
-		return enter();
-	up_read(&gmfs.change);
+	if (!h->frozen)
+		return enter(h);
+	up_read(&h->change);
 	return -EAGAIN;
 }
 
 /**
  * gmfs_change_wait - wait until gmfs_change_try_begin() can succeed
+ * @h: the tree
  * @interruptible: any signal ends the wait, and not only one that kills
  *
  * Context: sleeps until thaw, so the caller holds no lock of mm.
  * Return: 0, though it may be frozen again by then; -EINTR or -ERESTARTSYS if a signal
  * came first.
  */
-int gmfs_change_wait(bool interruptible)
+int gmfs_change_wait(struct gmfs_handover *h, bool interruptible)
 {
 	bool frozen;
 	int err;
 
 	do {
 		err = interruptible ?
-			wait_event_interruptible(gmfs.thawed, !READ_ONCE(gmfs.frozen)) :
-			wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
+			wait_event_interruptible(h->thawed, !READ_ONCE(h->frozen)) :
+			wait_event_killable(h->thawed, !READ_ONCE(h->frozen));
 		if (!err)
-			err = interruptible ? down_read_interruptible(&gmfs.change) :
-					      down_read_killable(&gmfs.change);
+			err = interruptible ? down_read_interruptible(&h->change) :
+					      down_read_killable(&h->change);
 		if (err)
 			return err;
-		frozen = gmfs.frozen;
-		up_read(&gmfs.change);
+		frozen = h->frozen;
+		up_read(&h->change);
 	} while (frozen);
 	return 0;
 }
 
 /**
  * gmfs_change_begin_wait - as gmfs_change_begin(), but wait until thaw
+ * @h: the tree
  *
  * For a page fault that cannot be begun anew, and so keeps a lock of mm meanwhile.
  *
  * Return: 0; -ENOMEM; -EINTR or -ERESTARTSYS if a signal that kills came first.
  */
-int gmfs_change_begin_wait(void)
+int gmfs_change_begin_wait(struct gmfs_handover *h)
 {
 	int err;
 
 	for (;;) {
-		err = down_read_killable(&gmfs.change);
+		err = down_read_killable(&h->change);
 		if (err)
 			return err;
-		if (!gmfs.frozen)
-			return enter();
-		up_read(&gmfs.change);
-		err = wait_event_killable(gmfs.thawed, !READ_ONCE(gmfs.frozen));
+		if (!h->frozen)
+			return enter(h);
+		up_read(&h->change);
+		err = wait_event_killable(h->thawed, !READ_ONCE(h->frozen));
 		if (err)
 			return err;
 	}
 }
 
 /**
- * gmfs_change_end - what gmfs_change_begin() or gmfs_change_begin_wait() began is done
+ * gmfs_change_end - the change is made
+ * @h: the tree
  *
  * Context: does not sleep.
  */
-void gmfs_change_end(void)
+void gmfs_change_end(struct gmfs_handover *h)
 {
-	up_read(&gmfs.change);
+	up_read(&h->change);
 }

@@ -11,7 +11,7 @@
  * 4. If the image cannot be sealed, publishing fails and the tree is not frozen. If only
  *    KHO refuses it, the next kernel finds it in the region.
  *
- * gmfs.change is held for writing around each of these.
+ * @change of struct gmfs_handover is held for writing around each of these.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -22,116 +22,114 @@
 #include <linux/string.h>
 #include <linux/suspend.h>
 
-#include "guestmemfs.h"
-#include "handover.h"
+#include "kho.h"
+#define CREATE_TRACE_POINTS
 #include "trace.h"
-#include "../kho/kho.h"
 
 /* The image as KHO gets it. One that was refused keeps its record: it may be damaged. */
-static int gmfs_publish_copy(void)
+static int gmfs_publish_copy(struct gmfs_handover *h)
 {
-	struct gmfs_copy copy = gmfs_refused_copy;
+	struct gmfs_copy copy = h->refused_copy;
 
-	if (!gmfs.refused)
+	if (!h->refused)
 		copy = (struct gmfs_copy){
 			.recorded = true,
-			.generation = gmfs_slots_generation() + !gmfs.clean,
-			.crc = gmfs_crc32c(gmfs.image, gmfs.image_size),
+			.generation = gmfs_slots_generation(&h->slots) + !h->clean,
+			.crc = gmfs_crc32c(h->image, h->image_size),
 		};
-	copy.image = gmfs.image;
-	copy.size = gmfs.image_size;
-	return gmfs_kho_publish(&copy);
+	copy.image = h->image;
+	copy.size = h->image_size;
+	return gmfs_kho_publish(&h->kho, &copy);
 }
 
 /*
  * The head is what every kernel can read, so it must have the image. Where there
  * is KHO the next kernel will look there first; without it, in the head.
  */
-static int gmfs_publish(gfp_t gfp)
+static int gmfs_publish(struct gmfs_handover *h, gfp_t gfp)
 {
 	bool last = gfp & __GFP_NOFAIL;
 	int err = 0, kho_err;
 	size_t size;
 	void *image;
 
-	if (gmfs_forgotten)
+	if (h->forgotten)
 		return -ESHUTDOWN;
-	if (gmfs.sb) {
-		image = gmfs_make_image(&size, gfp);
+	if (h->mounted) {
+		image = gmfs_make_image(h, &size, gfp);
 		if (!image)
 			return -ENOMEM;
-		gmfs_set_image(image, size, atomic_read(&gmfs.nr_inodes));
+		gmfs_set_image(h, image, size, h->ops->count_inodes(h));
 	}
-	if (!gmfs.image)
+	if (!h->image)
 		return 0;	/* the head has what there is */
-	if (!gmfs.refused)
-		err = gmfs_seal_image(gmfs.image, gmfs.image_size);
+	if (!h->refused)
+		err = gmfs_seal_image(h, h->image, h->image_size);
 	if (gmfs_kho_is_on() && (!err || last)) {
-		kho_err = gmfs_publish_copy();
-		if (err || (gmfs.refused && !gmfs.clean))
+		kho_err = gmfs_publish_copy(h);
+		if (err || (h->refused && !h->clean))
 			err = kho_err;	/* the head does not have it */
 		else if (kho_err)
 			pr_warn("KHO does not take the image (%pe): the next kernel finds it in the region\n",
 				ERR_PTR(kho_err));
 	}
-	trace_gmfs_publish(gmfs.image_size, gmfs_slots_generation(), err);
+	trace_gmfs_publish(h->image_size, gmfs_slots_generation(&h->slots), err);
 	if (err)
-		gmfs_drop_image();
+		gmfs_drop_image(h);
 	else
-		pr_info("published an image of %zu bytes\n", gmfs.image_size);
+		pr_info("published an image of %zu bytes\n", h->image_size);
 	return err;
 }
 
-static int gmfs_switch_active(bool on, gfp_t gfp)
+static int gmfs_switch_active(struct gmfs_handover *h, bool on, gfp_t gfp)
 {
 	int err = 0;
 
 	if (gfp & __GFP_NOFAIL)
-		down_write(&gmfs.change);
-	else if (down_write_killable(&gmfs.change))
+		down_write(&h->change);
+	else if (down_write_killable(&h->change))
 		return -EINTR;
-	if (on && !gmfs.frozen) {
-		err = gmfs_publish(gfp);
+	if (on && !h->frozen) {
+		err = gmfs_publish(h, gfp);
 		if (!err)
-			WRITE_ONCE(gmfs.frozen, true);
-	} else if (!on && gmfs.frozen) {
-		gmfs_kho_withdraw();
-		gmfs_drop_image();
-		WRITE_ONCE(gmfs.frozen, false);
-		wake_up_all(&gmfs.thawed);
+			WRITE_ONCE(h->frozen, true);
+	} else if (!on && h->frozen) {
+		gmfs_kho_withdraw(&h->kho);
+		gmfs_drop_image(h);
+		WRITE_ONCE(h->frozen, false);
+		wake_up_all(&h->thawed);
 	}
 	trace_gmfs_freeze(on, err);
-	up_write(&gmfs.change);
+	up_write(&h->change);
 	if (err)
 		pr_err("cannot hand over: %pe\n", ERR_PTR(err));
 	return err;
 }
 
-static int set_active(bool on)
+/**
+ * gmfs_set_active - freeze and publish, or withdraw and thaw
+ * @h: the tree
+ * @on: which
+ *
+ * Context: may sleep.
+ * Return: 0, also if it is so already; -EINTR; -ENOMEM; -ESHUTDOWN if firmware is about
+ * to take over; what publishing by KHO returned, if the image is in no head.
+ */
+int gmfs_set_active(struct gmfs_handover *h, bool on)
 {
-	return gmfs_switch_active(on, GFP_KERNEL);
+	return gmfs_switch_active(h, on, GFP_KERNEL);
 }
 
-static bool get_active(void)
-{
-	return READ_ONCE(gmfs.frozen);
-}
-
-const struct gmfs_active_ops gmfs_switch_ops = {
-	.set	= set_active,
-	.get	= get_active,
-};
-
-static void gmfs_wipe(void)
+static void gmfs_wipe(struct gmfs_handover *h)
 {
 	int err;
 
-	down_write(&gmfs.change);
-	err = gmfs_slots_wipe();
+	down_write(&h->change);
+	err = gmfs_slots_wipe(&h->slots);
 	if (!err)
-		gmfs.clean = false;	/* a change does not unseal what is wiped */
-	gmfs_forgotten = true;
-	up_write(&gmfs.change);
+		h->clean = false;	/* a change does not unseal what is wiped */
+	h->forgotten = true;
+	up_write(&h->change);
 	if (err)
 		pr_warn("cannot wipe the region's head: %pe\n", ERR_PTR(err));
 }
@@ -150,16 +148,14 @@ static bool is_kexec(unsigned long code, const void *cmd)
 /* A kexec that was not prepared loses nothing either: there is no later chance. */
 static int gmfs_on_reboot(struct notifier_block *nb, unsigned long code, void *cmd)
 {
+	struct gmfs_handover *h = container_of(nb, struct gmfs_handover, on_reboot);
+
 	if (is_kexec(code, cmd))
-		gmfs_switch_active(true, GFP_KERNEL | __GFP_NOFAIL);
+		gmfs_switch_active(h, true, GFP_KERNEL | __GFP_NOFAIL);
 	else
-		gmfs_wipe();
+		gmfs_wipe(h);
 	return NOTIFY_DONE;
 }
-
-static struct notifier_block reboot_notifier = {
-	.notifier_call	= gmfs_on_reboot,
-};
 
 /*
  * Hibernation would bring the tree back, but no contents: they have no pages. In
@@ -174,24 +170,23 @@ static int gmfs_on_sleep(struct notifier_block *nb, unsigned long event, void *u
 	return NOTIFY_BAD;
 }
 
-static struct notifier_block sleep_notifier = {
-	.notifier_call	= gmfs_on_sleep,
-};
-
 /**
  * gmfs_publish_init - publish on a kexec that nobody prepared, and prevent suspend
+ * @h: the tree
  *
  * Context: loading, when there is a tree.
  */
-void gmfs_publish_init(void)
+void gmfs_publish_init(struct gmfs_handover *h)
 {
-	register_reboot_notifier(&reboot_notifier);
-	register_pm_notifier(&sleep_notifier);
+	h->on_reboot.notifier_call = gmfs_on_reboot;
+	h->on_sleep.notifier_call = gmfs_on_sleep;
+	register_reboot_notifier(&h->on_reboot);
+	register_pm_notifier(&h->on_sleep);
 }
 
 /* Undoes gmfs_publish_init(). */
-void gmfs_publish_exit(void)
+void gmfs_publish_exit(struct gmfs_handover *h)
 {
-	unregister_pm_notifier(&sleep_notifier);
-	unregister_reboot_notifier(&reboot_notifier);
+	unregister_pm_notifier(&h->on_sleep);
+	unregister_reboot_notifier(&h->on_reboot);
 }

@@ -13,17 +13,16 @@
 #include <linux/string.h>
 #include <linux/uuid.h>
 
-#include "guestmemfs.h"
-#include "handover.h"
-#include "mem/pure/places.h"
-#include "../kho/kho.h"
+#include "active.h"
+#include "kho.h"
+#include "../fs/mem/pure/places.h"
 
 #define BOOT_ID		"/proc/sys/kernel/random/boot_id"
 #define LOADER_TYPE	"/proc/sys/kernel/bootloader_type"
 #define LOADER_KEXEC	0xd0	/* Documentation/arch/x86/boot.rst, type_of_loader */
 
 /* The blocks of an image are in use before it is mounted, too. */
-static void take_blocks(const struct gmfs_image *img)
+static void take_blocks(struct gmfs_handover *h, const struct gmfs_image *img)
 {
 	u32 pos = gmfs_image_first(img), n;
 	struct gmfs_image_inode i;
@@ -32,31 +31,32 @@ static void take_blocks(const struct gmfs_image *img)
 	while (gmfs_image_next(img, &pos, &i) > 0)
 		for (n = 0; n < i.nr_extents; n++) {
 			e = gmfs_image_extent(&i, n);
-			gmfs_blocks_take(&gmfs.region.blocks, e.start, e.nr);
+			gmfs_blocks_take(&h->region->blocks, e.start, e.nr);
 		}
 }
 
 /* @other: it is refused for that reason, if its check finds no better one. */
-static void gmfs_take_image(void *image, size_t size, const char *from, const char *other)
+static void gmfs_take_image(struct gmfs_handover *h, void *image, size_t size,
+			    const char *from, const char *other)
 {
-	struct gmfs_image_region region = gmfs_image_region();
+	struct gmfs_image_region region = gmfs_image_region(h);
 	struct gmfs_image img;
 	int err;
 
 	err = gmfs_image_check(&img, image, size, &region);
 	/* For want of memory it is checked when it is mounted. */
 	if (other || (err && err != -ENOMEM))
-		gmfs_refuse_image(err && err != -ENOMEM ? img.why : other);
-	gmfs_set_image(image, size, img.nr_inodes);
-	gmfs_pin(!gmfs.clean);
+		gmfs_refuse_image(h, err && err != -ENOMEM ? img.why : other);
+	gmfs_set_image(h, image, size, img.nr_inodes);
+	gmfs_pin(h, !h->clean);
 	if (err || other)
 		return;
-	take_blocks(&img);
+	take_blocks(h, &img);
 	pr_info("took over %u inodes from %s\n", img.nr_inodes, from);
 	/* No crash from here on may bring back what the head has had before. */
-	if (!gmfs.clean && gmfs_slots_open())
+	if (!h->clean && gmfs_slots_open(&h->slots))
 		pr_warn("out of memory: until the files are unmounted, a crash can bring back an earlier tree\n");
-	gmfs_seal_image(image, size);
+	gmfs_seal_image(h, image, size);
 }
 
 /**
@@ -73,83 +73,83 @@ struct left {
 	char why[160];
 };
 
-static bool is_bad(const struct gmfs_copy *copy)
+static bool is_bad(struct gmfs_handover *h, const struct gmfs_copy *copy)
 {
-	struct gmfs_image_region region = gmfs_image_region();
+	struct gmfs_image_region region = gmfs_image_region(h);
 	struct gmfs_image img;
 	int err = gmfs_image_check(&img, copy->image, copy->size, &region);
 
 	return err && err != -ENOMEM;
 }
 
-static void gmfs_take_copy(struct left *head, struct gmfs_copy *copy)
+static void gmfs_take_copy(struct gmfs_handover *h, struct left *head, struct gmfs_copy *copy)
 {
 	const char *why = NULL;
 	int choice;
 
 	/* That KHO has brought an image shows that memory has lasted. */
 	choice = gmfs_copy_choose(copy, head->image ? 0 : head->err, head->image, head->size,
-				  gmfs_slots_generation(), &why);
+				  gmfs_slots_generation(&h->slots), &why);
 	/* A copy without a record may be damaged: one that is bad must be seen. */
 	if (!choice && !copy->recorded)
-		choice = is_bad(copy);
-	gmfs.clean = !choice;
+		choice = is_bad(h, copy);
+	h->clean = !choice;
 	if (!choice) {
 		if (copy->recorded && gmfs_crc32c(copy->image, copy->size) != copy->crc)
 			pr_warn("KHO's copy of the image is damaged: taking the region's\n");
-		else if (copy->recorded && copy->generation < gmfs_slots_generation())
+		else if (copy->recorded && copy->generation < gmfs_slots_generation(&h->slots))
 			pr_info("KHO's copy of the image is not later than the region's: taking the region's\n");
 		kvfree(copy->image);
-		gmfs_take_image(head->image, head->size, "KHO", NULL);
+		gmfs_take_image(h, head->image, head->size, "KHO", NULL);
 		return;
 	}
-	gmfs_refused_copy = *copy;
+	h->refused_copy = *copy;
 	kvfree(head->image);
-	gmfs_take_image(copy->image, copy->size, "KHO", why);
+	gmfs_take_image(h, copy->image, copy->size, "KHO", why);
 }
 
-static int gmfs_take_head(struct left *head, bool kho_is_bad)
+static int gmfs_take_head(struct gmfs_handover *h, struct left *head, bool kho_is_bad)
 {
-	gmfs.clean = !head->err;
+	h->clean = !head->err;
 	if (!head->err) {
-		gmfs_take_image(head->image, head->size, "the region", NULL);
+		gmfs_take_image(h, head->image, head->size, "the region", NULL);
 		return 0;
 	}
 	kvfree(head->image);
 	if (head->err == -ENOENT && !kho_is_bad) {
-		gmfs.clean = true;
-		return gmfs_set_empty_image();
+		h->clean = true;
+		return gmfs_set_empty_image(h);
 	}
-	gmfs_refuse_image(kho_is_bad ? "KHO's record of it makes no sense" : head->why);
+	gmfs_refuse_image(h, kho_is_bad ? "KHO's record of it makes no sense" : head->why);
 	/* So that no later kernel believes it, or knows that there were files. */
 	if (head->err == -ETIME || head->err == -ENOENT)
-		gmfs_slots_open();
-	gmfs_set_image(NULL, 0, 0);
+		gmfs_slots_open(&h->slots);
+	gmfs_set_image(h, NULL, 0, 0);
 	return 0;
 }
 
 /* Begin with what the last kernel left, or with an empty tree. */
-static int gmfs_take_over(void)
+static int gmfs_take_over(struct gmfs_handover *h)
 {
 	struct left head = { 0 };
 	struct gmfs_copy copy;
 	int err;
 
-	head.err = gmfs_slots_retrieve(&head.image, &head.size, head.why);
-	err = head.err == -ENOMEM ? -ENOMEM : gmfs_kho_retrieve(&copy);
+	head.err = gmfs_slots_retrieve(&h->slots, &head.image, &head.size, head.why);
+	err = head.err == -ENOMEM ? -ENOMEM : gmfs_kho_retrieve(&h->kho, &copy);
 	if (!err) {
-		gmfs_take_copy(&head, &copy);
+		gmfs_take_copy(h, &head, &copy);
 		return 0;
 	}
 	if (err == -ENOENT || err == -EIO)
-		return gmfs_take_head(&head, err == -EIO);
+		return gmfs_take_head(h, &head, err == -EIO);
 	kvfree(head.image);
 	pr_err("cannot take over what the last kernel left: %pe\n", ERR_PTR(err));
 	return err;
 }
 
 /* Where a region may have begun before: all the places are in the region's memory. */
-static int know_places(void)
+static int know_places(struct gmfs_handover *h)
 {
 	const size_t max = 64 << 10;
 	u64 places[GMFS_NR_PLACES];
@@ -160,17 +160,17 @@ static int know_places(void)
 	if (!cmdline)
 		return -ENOMEM;
 	len = gmfs_read_file("/proc/cmdline", cmdline, max);
-	nr = gmfs_find_places(len < 0 ? "" : cmdline, GMFS_BLOCK_SIZE, gmfs.region.base,
-			      gmfs.region.size, places);
-	gmfs_slots_expect(places, nr);
+	nr = gmfs_find_places(len < 0 ? "" : cmdline, GMFS_BLOCK_SIZE, h->region->base,
+			      h->region->size, places);
+	gmfs_slots_expect(&h->slots, places, nr);
 	kvfree(cmdline);
 	return 0;
 }
 
 /* Which boot this is, and whether kexec began it. */
-static int know_boot(void)
+static int know_boot(struct gmfs_handover *h)
 {
-	struct gmfs_image_region region = gmfs_image_region();
+	struct gmfs_image_region region = gmfs_image_region(h);
 	char buf[UUID_STRING_LEN + 2];
 	unsigned int loader;
 	uuid_t boot_id;
@@ -188,52 +188,77 @@ static int know_boot(void)
 		       BOOT_ID " and " LOADER_TYPE "?\n", ERR_PTR(len));
 		return len;
 	}
-	gmfs_slots_init(&region, &boot_id, loader == LOADER_KEXEC);
-	return know_places();
+	gmfs_slots_init(&h->slots, &region, &boot_id, loader == LOADER_KEXEC);
+	return know_places(h);
+}
+
+/**
+ * gmfs_handover_setup - prepare a tree for gmfs_handover_init()
+ * @h: zeroed
+ * @region: its memory, claimed
+ * @ops: what the handover asks of the filesystem
+ * @name: of the tree; must stay
+ */
+void gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_region *region,
+			 const struct gmfs_tree_ops *ops, const char *name)
+{
+	h->region = region;
+	h->ops = ops;
+	init_rwsem(&h->change);
+	init_waitqueue_head(&h->thawed);
+	mutex_init(&h->unseal_lock);
+	INIT_LIST_HEAD(&h->switches);
+	gmfs_kho_init(&h->kho, name);
 }
 
 /**
  * gmfs_handover_init - begin with a tree, and make the switch
+ * @h: the tree, as gmfs_handover_setup() left it
  *
  * Context: loading; may sleep.
  * Return: 0; -ENOMEM, with what the last kernel left where it was; what reading
  * /proc returned.
  */
-int gmfs_handover_init(void)
+int gmfs_handover_init(struct gmfs_handover *h)
 {
-	struct kobject *dir;
 	int err;
 
-	err = know_boot();
+	err = know_boot(h);
 	if (err)
 		return err;
-	down_write(&gmfs.change);
-	dir = gmfs_status_init();
-	err = dir ? gmfs_active_init(&gmfs_switch_ops, dir) : -ENOMEM;
+	gmfs_active_lock();
+	down_write(&h->change);
+	err = h->ops->add_status(h);
 	if (!err)
-		err = gmfs_take_over();
-	up_write(&gmfs.change);
+		err = gmfs_active_add_dir();
+	if (!err)
+		err = gmfs_take_over(h);
+	if (!err)
+		gmfs_active_add(h);
+	up_write(&h->change);
+	gmfs_active_unlock();
 	/* Outside: they wait for who reads and writes there, and those for the lock. */
 	if (err) {
-		gmfs_active_exit();
-		gmfs_status_exit();
+		gmfs_active_remove(h);
+		h->ops->remove_status(h);
 	} else {
-		gmfs_publish_init();
+		gmfs_publish_init(h);
 	}
 	return err;
 }
 
 /**
  * gmfs_handover_exit - undo gmfs_handover_init(); the region's head keeps the image
+ * @h: the tree
  *
- * Context: module exit, with no tree. May sleep.
+ * Context: module exit, with no tree mounted. May sleep.
  */
-void gmfs_handover_exit(void)
+void gmfs_handover_exit(struct gmfs_handover *h)
 {
-	gmfs_publish_exit();
-	gmfs_active_exit();
-	gmfs_status_exit();
-	gmfs_kho_withdraw();
-	kvfree(gmfs.image);
-	kfree(gmfs.refused);
+	gmfs_publish_exit(h);
+	gmfs_active_remove(h);
+	h->ops->remove_status(h);
+	gmfs_kho_withdraw(&h->kho);
+	kvfree(h->image);
+	kfree(h->refused);
 }

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Trees: their list, their life, and how one becomes that of a superblock and an image
+ * again. A tree belongs to its region and not to a mount.
+ */
+#define pr_fmt(fmt) "guestmemfs: " fmt
+
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/wait.h>
+
+#include "guestmemfs.h"
+
+/*
+ * All trees. Each is added before the filesystem is registered and removed after it is
+ * unregistered, so mounts read the list without a lock.
+ */
+static LIST_HEAD(trees);
+static DECLARE_WAIT_QUEUE_HEAD(loaded);	/* woken when one is loaded, or not */
+
+static u32 gmfs_count_inodes(struct gmfs_handover *h)
+{
+	return atomic_read(&container_of(h, struct gmfs_tree, handover)->nr_inodes);
+}
+
+static const struct gmfs_tree_ops tree_ops = {
+	.write_inodes	= gmfs_write_inodes,
+	.count_inodes	= gmfs_count_inodes,
+	.add_status	= gmfs_status_add,
+	.remove_status	= gmfs_status_remove,
+};
+
+/**
+ * gmfs_tree_create - claim a region for a tree; mounts of it wait until it is loaded
+ * @name: of the tree; must stay
+ * @base: physical address of the region, bytes
+ * @size: bytes
+ *
+ * Context: before the filesystem is registered; may sleep.
+ * Return: the tree; -ENOMEM; as gmfs_region_claim().
+ */
+struct gmfs_tree *gmfs_tree_create(const char *name, u64 base, u64 size)
+{
+	struct gmfs_tree *tree = kzalloc(sizeof(*tree), GFP_KERNEL);
+	int err;
+
+	if (!tree)
+		return ERR_PTR(-ENOMEM);
+	err = gmfs_region_claim(&tree->region, base, size);
+	if (err) {
+		kfree(tree);
+		return ERR_PTR(err);
+	}
+	pr_info("region of %llu MiB at 0x%llx\n", size >> 20, base);
+	tree->name = name;
+	xa_init(&tree->inodes);
+	init_rwsem(&tree->xattr_lock);
+	gmfs_status_setup(tree);
+	gmfs_handover_setup(&tree->handover, &tree->region, &tree_ops, name);
+	list_add_tail(&tree->list, &trees);
+	return tree;
+}
+
+/**
+ * gmfs_tree_load - take over what the last kernel left, and let mounts go on, or fail
+ * @tree: the tree
+ *
+ * Context: loading, with the filesystem registered; may sleep.
+ * Return: as gmfs_handover_init().
+ */
+int gmfs_tree_load(struct gmfs_tree *tree)
+{
+	int err = gmfs_handover_init(&tree->handover);
+
+	WRITE_ONCE(tree->loading, err ? GMFS_NOT_LOADED : GMFS_LOADED);
+	wake_up_all(&loaded);
+	return err;
+}
+
+/* Undoes each gmfs_tree_load() that succeeded. Nothing is mounted. */
+void gmfs_trees_unload(void)
+{
+	struct gmfs_tree *tree;
+
+	list_for_each_entry(tree, &trees, list)
+		if (tree->loading == GMFS_LOADED)
+			gmfs_handover_exit(&tree->handover);
+}
+
+/* Undoes gmfs_tree_create(). The filesystem is unregistered. */
+void gmfs_tree_destroy(struct gmfs_tree *tree)
+{
+	list_del(&tree->list);
+	gmfs_region_release(&tree->region);
+	kfree(tree);
+}
+
+/* Undoes each gmfs_tree_create(). */
+void gmfs_trees_destroy(void)
+{
+	struct gmfs_tree *tree, *next;
+
+	list_for_each_entry_safe(tree, next, &trees, list)
+		gmfs_tree_destroy(tree);
+}
+
+static bool gmfs_trees_loaded(void)
+{
+	struct gmfs_tree *tree;
+
+	list_for_each_entry(tree, &trees, list)
+		if (READ_ONCE(tree->loading) == GMFS_LOADING)
+			return false;
+	return true;
+}
+
+/**
+ * gmfs_trees_wait - wait until all trees are loaded, or not
+ *
+ * The filesystem is registered before that: see gmfs_super_register().
+ *
+ * Context: mounting; may sleep.
+ * Return: 0; -EINTR if killed; -ENODEV if no tree is loaded.
+ */
+int gmfs_trees_wait(void)
+{
+	if (wait_event_killable(loaded, gmfs_trees_loaded()))
+		return -EINTR;
+	return gmfs_tree_find(NULL) ? 0 : -ENODEV;
+}
+
+/**
+ * gmfs_tree_find - find the tree to mount
+ * @name: what to mount, or NULL
+ *
+ * Context: mounting, after gmfs_trees_wait().
+ * Return: the loaded tree of that name; else the first one; NULL if none is loaded.
+ */
+struct gmfs_tree *gmfs_tree_find(const char *name)
+{
+	struct gmfs_tree *tree, *first = NULL;
+
+	list_for_each_entry(tree, &trees, list) {
+		if (tree->loading != GMFS_LOADED)
+			continue;
+		if (name && !strcmp(name, tree->name))
+			return tree;
+		first = first ?: tree;
+	}
+	return first;
+}
+
+/**
+ * gmfs_charge - take room that an inode, a name or an attribute has in an image
+ * @tree: the tree
+ * @bytes: how much, at most; gmfs_uncharge() gives it back
+ *
+ * Context: inside gmfs_change_begin(), or for an inode that has no link yet.
+ * Return: 0, or -ENOSPC if the region's head could not hold such an image.
+ */
+int gmfs_charge(struct gmfs_tree *tree, u32 bytes)
+{
+	if (!bytes)
+		return 0;	/* giving back goes on where there is too little */
+	if (atomic64_sub_return(bytes, &tree->room) >= 0)
+		return 0;
+	gmfs_uncharge(tree, bytes);
+	return -ENOSPC;
+}
+
+/**
+ * gmfs_uncharge - give back what gmfs_charge() took
+ * @tree: the tree
+ * @bytes: how much
+ *
+ * Context: any.
+ */
+void gmfs_uncharge(struct gmfs_tree *tree, u32 bytes)
+{
+	atomic64_add(bytes, &tree->room);
+}
+
+/**
+ * gmfs_tree_attach - the image becomes the tree of a superblock
+ * @sb: the superblock
+ * @discard: drop an image that was refused
+ * @why: what is wrong, set on failure
+ *
+ * Context: being mounted for the first time; may sleep.
+ * Return: 0; -EUCLEAN if the image was refused; -EBUSY for discarding it while
+ * it is published; -ENOMEM; -EINTR if killed while waiting.
+ */
+int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
+{
+	struct gmfs_tree *tree = gmfs_tree(sb);
+	struct gmfs_handover *h = &tree->handover;
+	int err = 0;
+
+	*why = "interrupted";
+	if (down_write_killable(&h->change))
+		return -EINTR;
+	*why = "out of memory";
+	if (h->refused && discard && h->frozen) {
+		*why = "the image to discard is published: write 0 to active first";
+		err = -EBUSY;
+	} else if (h->refused && discard) {
+		pr_info("dropping an image as asked: %s\n", h->refused);
+		err = gmfs_slots_wipe(&h->slots);
+		h->clean = !err;
+		if (!err)
+			err = gmfs_set_empty_image(h);
+	}
+	if (!err && !h->refused)
+		err = gmfs_build_tree(sb);
+	if (!err && !h->refused) {
+		tree->sb = sb;
+		h->mounted = true;
+		gmfs_pin(h, false);
+		if (!h->frozen)
+			gmfs_drop_image(h);
+	} else if (h->refused && err != -EBUSY) {
+		*why = h->refused;
+		err = -EUCLEAN;
+	}
+	up_write(&h->change);
+	return err;
+}
+
+/**
+ * gmfs_tree_detach - the tree of a superblock becomes an image
+ * @sb: the superblock
+ *
+ * Cannot fail, and waits for memory if it must: otherwise files were lost. If
+ * the head does not get it, the module must stay.
+ *
+ * Context: unmounted for the last time; may sleep.
+ */
+void gmfs_tree_detach(struct super_block *sb)
+{
+	struct gmfs_tree *tree = gmfs_tree(sb);
+	struct gmfs_handover *h = &tree->handover;
+	u32 inodes = atomic_read(&tree->nr_inodes);
+	size_t size;
+	void *image;
+
+	/* Only gmfs_tree_attach() of @sb sets it, so a mount that was killed need not wait. */
+	if (READ_ONCE(tree->sb) != sb)
+		return;
+	down_write(&h->change);
+	image = gmfs_make_image(h, &size, GFP_KERNEL | __GFP_NOFAIL);
+	tree->sb = NULL;
+	h->mounted = false;
+	gmfs_set_image(h, image, size, inodes);
+	gmfs_seal_image(h, image, size);
+	up_write(&h->change);
+}
