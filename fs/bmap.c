@@ -116,7 +116,7 @@ struct run {
 	bool last;
 };
 
-static struct run run_at(struct inode *inode, u32 at)
+static struct run gmfs_run_at(struct inode *inode, u32 at)
 {
 	struct gmfs_extents *x = &gmfs_i(inode)->extents;
 	unsigned long *written = gmfs_region_of(inode)->written;
@@ -144,7 +144,7 @@ static struct run run_at(struct inode *inode, u32 at)
 	return run;
 }
 
-static loff_t seek(struct inode *inode, loff_t offset, bool data)
+static loff_t gmfs_seek(struct inode *inode, loff_t offset, bool data)
 {
 	loff_t size = i_size_read(inode), found;
 	struct run run;
@@ -153,7 +153,7 @@ static loff_t seek(struct inode *inode, loff_t offset, bool data)
 	if (offset < 0 || offset >= size)
 		return -ENXIO;
 	for (at = offset >> GMFS_BLOCK_SHIFT; at < gmfs_blocks_for(size); at += run.nr) {
-		run = run_at(inode, at);
+		run = gmfs_run_at(inode, at);
 		if (run.written == data) {
 			found = (loff_t)at << GMFS_BLOCK_SHIFT;
 			return max(offset, found);
@@ -179,7 +179,7 @@ loff_t gmfs_llseek(struct file *file, loff_t offset, int whence)
 	if (whence != SEEK_DATA && whence != SEEK_HOLE)
 		return generic_file_llseek(file, offset, whence);
 	inode_lock_shared(inode);
-	offset = seek(inode, offset, whence == SEEK_DATA);
+	offset = gmfs_seek(inode, offset, whence == SEEK_DATA);
 	inode_unlock_shared(inode);
 	return offset < 0 ? offset : vfs_setpos(file, offset, inode->i_sb->s_maxbytes);
 }
@@ -211,7 +211,7 @@ int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 		return 0;
 	to = min_t(u64, DIV_ROUND_UP_ULL(start + len, GMFS_BLOCK_SIZE), U32_MAX);
 	for (at = start >> GMFS_BLOCK_SHIFT; at < to; at += run.nr) {
-		run = run_at(inode, at);
+		run = gmfs_run_at(inode, at);
 		if (run.block == GMFS_HOLE)
 			continue;
 		phys = gmfs_region_of(inode)->base + ((u64)run.block << GMFS_BLOCK_SHIFT);

@@ -6,7 +6,8 @@
  * and kexec, so a handle does, too, and the generation in it is 0.
  *
  * 1. An inode is found in @inodes of struct gmfs_tree under RCU. gmfs_inode_evict()
- *    removes it there before it is freed, and igrab() does not take one that is about to be evicted.
+ *    removes it there before it is freed, and igrab() does not take one that is
+ *    about to be evicted.
  * 2. The handle leads to a dentry that is there: a name, or that of an open file whose
  *    name was removed, as on tmpfs. All names are in the dcache, so none is ever made
  *    here, and no directory is disconnected.
@@ -43,7 +44,7 @@ static int gmfs_encode_fh(struct inode *inode, __u32 *fh, int *max_len,
 	return parent ? FILEID_INO64_GEN_PARENT : FILEID_INO64_GEN;
 }
 
-static struct dentry *find(struct super_block *sb, const __u32 *fh)
+static struct dentry *gmfs_find_handle(struct super_block *sb, const __u32 *fh)
 {
 	u64 ino = get_unaligned((const u64 *)fh);
 	struct dentry *dentry;
@@ -69,7 +70,7 @@ static struct dentry *gmfs_fh_to_dentry(struct super_block *sb, struct fid *fid,
 	if (fh_len < WORDS ||
 	    (fh_type != FILEID_INO64_GEN && fh_type != FILEID_INO64_GEN_PARENT))
 		return NULL;
-	return find(sb, fid->raw);
+	return gmfs_find_handle(sb, fid->raw);
 }
 
 static struct dentry *gmfs_fh_to_parent(struct super_block *sb, struct fid *fid,
@@ -77,7 +78,7 @@ static struct dentry *gmfs_fh_to_parent(struct super_block *sb, struct fid *fid,
 {
 	if (fh_len < 2 * WORDS || fh_type != FILEID_INO64_GEN_PARENT)
 		return NULL;
-	return find(sb, fid->raw + WORDS);
+	return gmfs_find_handle(sb, fid->raw + WORDS);
 }
 
 const struct export_operations gmfs_export_operations = {

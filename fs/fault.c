@@ -114,7 +114,7 @@ static int gmfs_make_ready(struct inode *inode, pgoff_t pgoff)
 	}
 	block = gmfs_file_find_block(inode, at, &contiguous);
 	if (block != GMFS_HOLE)
-		err = gmfs_region_write_in(gmfs_region_of(inode), block);
+		err = gmfs_region_init_block(gmfs_region_of(inode), block);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	return err;
 }

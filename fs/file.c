@@ -153,13 +153,13 @@ int gmfs_file_resize(struct inode *inode, loff_t size)
 	loff_t old = i_size_read(inode);
 	int err;
 
-	err = gmfs_file_begin_write(inode);
+	err = gmfs_get_shared(inode);
 	if (err)
 		return err;
 	filemap_invalidate_lock(inode->i_mapping);
 	err = size > old ? gmfs_grow(inode, old, size) : gmfs_shrink(inode, old, size);
 	filemap_invalidate_unlock(inode->i_mapping);
-	gmfs_file_end_write(inode);
+	gmfs_put_shared(inode);
 	return err;
 }
 
@@ -216,8 +216,8 @@ static int gmfs_zero_range(struct inode *inode, loff_t from, loff_t to)
 	if (!err)
 		err = gmfs_clear_edges(inode, from, to, &first, &last);
 	if (!err && first < last)
-		err = gmfs_region_forget(gmfs_region_of(inode), &gmfs_i(inode)->extents,
-					 first, last);
+		err = gmfs_region_mark_unwritten(gmfs_region_of(inode), &gmfs_i(inode)->extents,
+						 first, last);
 	return err;
 }
 
@@ -231,7 +231,7 @@ static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff
 		if (err)
 			return err;
 	}
-	err = gmfs_file_begin_write(inode);
+	err = gmfs_get_shared(inode);
 	if (err)
 		return err;
 	filemap_invalidate_lock(inode->i_mapping);
@@ -246,7 +246,7 @@ static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff
 	if (!err && extend)
 		i_size_write(inode, to);
 	filemap_invalidate_unlock(inode->i_mapping);
-	gmfs_file_end_write(inode);
+	gmfs_put_shared(inode);
 	return err;
 }
 

@@ -33,7 +33,7 @@ static u32 chunk_at(loff_t pos, u64 len)
 }
 
 /* The region's block at @pos if it is written, or GMFS_HOLE: it is all zeroes. */
-static u32 written_block(struct inode *inode, loff_t pos)
+static u32 gmfs_written_block(struct inode *inode, loff_t pos)
 {
 	u32 block, contiguous;
 
@@ -46,13 +46,13 @@ static u32 written_block(struct inode *inode, loff_t pos)
 }
 
 /* Allocate and zero the block at @pos, unless that was done. */
-static int ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block)
+static int gmfs_ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block)
 {
 	struct address_space *mapping = inode->i_mapping;
 	u32 contiguous;
 	int err;
 
-	*block = written_block(inode, pos);
+	*block = gmfs_written_block(inode, pos);
 	if (*block != GMFS_HOLE && pos <= i_size_read(inode))
 		return 0;
 	filemap_invalidate_lock(mapping);
@@ -60,7 +60,7 @@ static int ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block)
 	if (!err) {
 		*block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT,
 					      &contiguous);
-		err = gmfs_region_write_in(gmfs_region_of(inode), *block);
+		err = gmfs_region_init_block(gmfs_region_of(inode), *block);
 	}
 	if (!err && pos > i_size_read(inode))
 		err = gmfs_file_clear_eof(inode, pos);
@@ -80,10 +80,10 @@ static bool is_bad(const void *from, size_t len)
  * One chunk. Fewer bytes than @len, and then -EFAULT or -EIO, if user memory faults for
  * good or the block's memory is bad.
  */
-static ssize_t read_chunk(struct inode *inode, loff_t pos, u32 len,
-			  struct iov_iter *to)
+static ssize_t gmfs_read_chunk(struct inode *inode, loff_t pos, u32 len,
+			       struct iov_iter *to)
 {
-	u32 block = written_block(inode, pos);
+	u32 block = gmfs_written_block(inode, pos);
 	size_t copied;
 	void *map;
 	int err = 0;
@@ -101,7 +101,7 @@ static ssize_t read_chunk(struct inode *inode, loff_t pos, u32 len,
 }
 
 /* The file is locked for one chunk. Returns 0 at EOF. */
-static ssize_t read_locked(struct inode *inode, loff_t pos, struct iov_iter *to)
+static ssize_t gmfs_read_locked(struct inode *inode, loff_t pos, struct iov_iter *to)
 {
 	ssize_t n = 0;
 	loff_t size;
@@ -109,8 +109,8 @@ static ssize_t read_locked(struct inode *inode, loff_t pos, struct iov_iter *to)
 	inode_lock_shared(inode);
 	size = i_size_read(inode);
 	if (pos < size)
-		n = read_chunk(inode, pos, chunk_at(pos, min_t(u64, iov_iter_count(to),
-							       size - pos)), to);
+		n = gmfs_read_chunk(inode, pos, chunk_at(pos, min_t(u64, iov_iter_count(to),
+								    size - pos)), to);
 	inode_unlock_shared(inode);
 	return n;
 }
@@ -132,7 +132,7 @@ ssize_t gmfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 		return -EINVAL;
 	while (iov_iter_count(to)) {
 		n = fatal_signal_pending(current) ? -EINTR :
-		    read_locked(inode, iocb->ki_pos, to);
+		    gmfs_read_locked(inode, iocb->ki_pos, to);
 		if (n <= 0)
 			break;
 		iocb->ki_pos += n;
@@ -153,8 +153,8 @@ static void extend(struct inode *inode, loff_t size)
 }
 
 /* One chunk; user memory must not fault, so fewer bytes may be copied, or none. */
-static ssize_t write_chunk(struct inode *inode, loff_t pos, u32 len,
-			   struct iov_iter *from)
+static ssize_t gmfs_write_chunk(struct inode *inode, loff_t pos, u32 len,
+				struct iov_iter *from)
 {
 	size_t copied = 0;
 	u32 block;
@@ -164,7 +164,7 @@ static ssize_t write_chunk(struct inode *inode, loff_t pos, u32 len,
 	err = gmfs_change_begin(gmfs_gate(inode));
 	if (err)
 		return err;
-	err = ready_block(inode, pos, len, &block);
+	err = gmfs_ready_block(inode, pos, len, &block);
 	if (err)
 		goto out;
 	map = gmfs_region_map(gmfs_region_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
@@ -185,7 +185,7 @@ out:
 	return err ?: copied;
 }
 
-static ssize_t write_chunks(struct kiocb *iocb, struct iov_iter *from)
+static ssize_t gmfs_write_chunks(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct inode *inode = file_inode(iocb->ki_filp);
 	ssize_t done = 0, n = 0;
@@ -197,7 +197,7 @@ static ssize_t write_chunks(struct kiocb *iocb, struct iov_iter *from)
 			n = -EFAULT;
 			break;
 		}
-		n = write_chunk(inode, iocb->ki_pos, len, from);
+		n = gmfs_write_chunk(inode, iocb->ki_pos, len, from);
 		/* Pages were taken away in between: a page's worth must work. */
 		limit = n ? CHUNK : 1;
 		if (n > 0) {
@@ -233,10 +233,10 @@ ssize_t gmfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		goto out;
 	ret = file_remove_privs(iocb->ki_filp);
 	if (!ret)
-		ret = gmfs_file_begin_write(inode);
+		ret = gmfs_get_shared(inode);
 	if (!ret) {
-		ret = write_chunks(iocb, from);
-		gmfs_file_end_write(inode);
+		ret = gmfs_write_chunks(iocb, from);
+		gmfs_put_shared(inode);
 	}
 out:
 	inode_unlock(inode);
@@ -247,11 +247,11 @@ out:
 static bool may_leave_hole(struct inode *in, loff_t pos_in, struct inode *out, loff_t pos_out)
 {
 	return READ_ONCE(gmfs_tree_of(out)->options.sparse) &&
-	       written_block(in, pos_in) == GMFS_HOLE &&
-	       written_block(out, pos_out) == GMFS_HOLE;
+	       gmfs_written_block(in, pos_in) == GMFS_HOLE &&
+	       gmfs_written_block(out, pos_out) == GMFS_HOLE;
 }
 
-static int leave_hole(struct inode *out, loff_t pos_out)
+static int gmfs_leave_hole(struct inode *out, loff_t pos_out)
 {
 	int err;
 
@@ -263,14 +263,14 @@ static int leave_hole(struct inode *out, loff_t pos_out)
 	return err;
 }
 
-static int copy_bytes(struct inode *in, loff_t pos_in, struct inode *out,
-		      loff_t pos_out, u32 len)
+static int gmfs_copy_bytes(struct inode *in, loff_t pos_in, struct inode *out,
+			   loff_t pos_out, u32 len)
 {
 	u32 block;
 	void *to;
 	int err;
 
-	err = ready_block(out, pos_out, len, &block);
+	err = gmfs_ready_block(out, pos_out, len, &block);
 	if (err)
 		return err;
 	to = gmfs_region_map(gmfs_region_of(out), block, pos_out % GMFS_BLOCK_SIZE, len);
@@ -284,8 +284,8 @@ static int copy_bytes(struct inode *in, loff_t pos_in, struct inode *out,
 }
 
 /* Copy within the region: both are in one chunk, so in one block each. */
-static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
-		      loff_t pos_out, u32 len)
+static int gmfs_copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
+			   loff_t pos_out, u32 len)
 {
 	int err;
 
@@ -293,9 +293,9 @@ static int copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
 	if (err)
 		return err;
 	if (may_leave_hole(in, pos_in, out, pos_out))
-		err = leave_hole(out, pos_out);
+		err = gmfs_leave_hole(out, pos_out);
 	else
-		err = copy_bytes(in, pos_in, out, pos_out, len);
+		err = gmfs_copy_bytes(in, pos_in, out, pos_out, len);
 	if (!err) {
 		extend(out, pos_out + len);
 		gmfs_inode_touch(out);
@@ -332,8 +332,8 @@ static void unlock_files(struct inode *in, struct inode *out)
  * Both files are locked for one chunk at a time, or a balloon could not punch the
  * source until all is copied. Returns the bytes copied, 0 at EOF of the source.
  */
-static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct file *file_out,
-			   loff_t pos_out, u64 len)
+static ssize_t gmfs_copy_locked(struct inode *in, loff_t pos_in, struct file *file_out,
+				loff_t pos_out, u64 len)
 {
 	struct inode *out = file_inode(file_out);
 	ssize_t n = 0;
@@ -347,21 +347,21 @@ static ssize_t copy_locked(struct inode *in, loff_t pos_in, struct file *file_ou
 	if (!err && pos_in < size) {
 		n = chunk_at(pos_in, min_t(u64, len, size - pos_in));
 		n = chunk_at(pos_out, n);
-		err = copy_chunk(in, pos_in, out, pos_out, n);
+		err = gmfs_copy_chunk(in, pos_in, out, pos_out, n);
 	}
 	unlock_files(in, out);
 	return err ?: n;
 }
 
-static ssize_t copy_chunks(struct inode *in, loff_t pos_in, struct file *file_out,
-			   loff_t pos_out, u64 len)
+static ssize_t gmfs_copy_chunks(struct inode *in, loff_t pos_in, struct file *file_out,
+				loff_t pos_out, u64 len)
 {
 	ssize_t n = 0;
 	u64 done = 0;
 
 	while (done < len) {
 		n = fatal_signal_pending(current) ? -EINTR :
-		    copy_locked(in, pos_in + done, file_out, pos_out + done, len - done);
+		    gmfs_copy_locked(in, pos_in + done, file_out, pos_out + done, len - done);
 		if (n <= 0)
 			break;
 		done += n;
@@ -391,10 +391,10 @@ ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
 	struct inode *in = file_inode(file_in), *out = file_inode(file_out);
 	ssize_t ret;
 
-	ret = gmfs_file_begin_write(out);
+	ret = gmfs_get_shared(out);
 	if (ret)
 		return ret;
-	ret = copy_chunks(in, pos_in, file_out, pos_out, len);
-	gmfs_file_end_write(out);
+	ret = gmfs_copy_chunks(in, pos_in, file_out, pos_out, len);
+	gmfs_put_shared(out);
 	return ret;
 }

@@ -21,7 +21,7 @@ static char *region;
 module_param(region, charp, 0444);
 MODULE_PARM_DESC(region, "SIZE@ADDR of the region, instead of guestmemfs= on the kernel command line");
 
-static int region_from_cmdline(u64 *base, u64 *size)
+static int gmfs_region_from_cmdline(u64 *base, u64 *size)
 {
 	const size_t max = 64 << 10;
 	const char *why;
@@ -46,12 +46,12 @@ static int region_from_cmdline(u64 *base, u64 *size)
 	return err;
 }
 
-static int find_region(u64 *base, u64 *size)
+static int gmfs_which_region(u64 *base, u64 *size)
 {
 	int err;
 
 	if (!region)
-		return region_from_cmdline(base, size);
+		return gmfs_region_from_cmdline(base, size);
 	err = gmfs_parse_region(region, base, size);
 	if (err)
 		pr_err("region=%s is not SIZE@ADDR, as in region=10G@4G\n", region);
@@ -64,7 +64,7 @@ static int __init gmfs_init(void)
 	u64 base, size;
 	int err;
 
-	err = find_region(&base, &size);
+	err = gmfs_which_region(&base, &size);
 	if (err)
 		return err;
 	/* A tree is known to the next kernel by its name. */

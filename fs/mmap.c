@@ -109,10 +109,10 @@ static void gmfs_unmap_for(struct vm_area_struct *vma)
 	filemap_invalidate_unlock(mapping);
 }
 
-/* A VMA more, by fork, a split or a move; the file has one of its kind already. */
+/* fork, a split or mremap() made another VMA. One of its kind exists: @sharers keeps its sign. */
 static void gmfs_vma_open(struct vm_area_struct *vma)
 {
-	atomic_add(has_pfns(vma) ? 1 : -1, &gmfs_i(file_inode(vma->vm_file))->users);
+	atomic_add(has_pfns(vma) ? 1 : -1, &gmfs_i(file_inode(vma->vm_file))->sharers);
 	if (has_pfns(vma))
 		gmfs_unmap_for(vma);
 }
@@ -143,8 +143,12 @@ static int gmfs_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 
 static void gmfs_vma_close(struct vm_area_struct *vma)
 {
-	atomic_add(has_pfns(vma) ? -1 : 1,
-		   &gmfs_i(file_inode(vma->vm_file))->users);
+	struct inode *inode = file_inode(vma->vm_file);
+
+	if (has_pfns(vma))
+		gmfs_put_shared(inode);
+	else
+		gmfs_allow_shared(inode);
 }
 
 static const struct vm_operations_struct gmfs_pfn_vm_operations = {
@@ -171,13 +175,13 @@ static const struct vm_operations_struct gmfs_paged_vm_operations = {
  */
 static bool takes_pages(struct inode *inode, const struct vm_area_struct *vma)
 {
-	int users = atomic_read(&gmfs_i(inode)->users);
+	int sharers = atomic_read(&gmfs_i(inode)->sharers);
 
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return true;
 	if (vma->vm_flags & VM_SHARED)
 		return false;
-	return users < 0 || (!users && !inode_is_open_for_write(inode));
+	return sharers < 0 || (!sharers && !inode_is_open_for_write(inode));
 }
 
 /**
@@ -226,14 +230,15 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 	int err;
 
 	if (takes_pages(inode, vma)) {
-		if (!atomic_dec_unless_positive(&gmfs_i(inode)->users))
-			return -ETXTBSY;
+		err = gmfs_deny_shared(inode);
+		if (err)
+			return err;
 		/* As if by a block device: there is none to say how much. */
 		file->f_ra.ra_pages = GMFS_BLOCK_PAGES;
 		vma->vm_ops = &gmfs_paged_vm_operations;
 		return 0;
 	}
-	err = gmfs_file_begin_write(inode);
+	err = gmfs_get_shared(inode);
 	if (err)
 		return err;
 	/* VM_HUGEPAGE: 6.12, before 6.12.115, asks the THP setting even for pfns. */

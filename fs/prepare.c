@@ -22,7 +22,7 @@ static bool gmfs_prepare_block(struct inode *inode, u32 at)
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	block = gmfs_file_find_block(inode, at, &contiguous);
 	if (block != GMFS_HOLE)
-		err = gmfs_region_write_in(gmfs_region_of(inode), block);
+		err = gmfs_region_init_block(gmfs_region_of(inode), block);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	gmfs_change_end(gmfs_gate(inode));
 	return !err;

@@ -33,9 +33,9 @@ static void take_written(struct gmfs_region *r, const u8 *written, const struct 
 			__set_bit(i, r->written);
 }
 
-static int take_extents(struct gmfs_region *r, struct gmfs_inode *gi,
-			const struct gmfs_image_inode *i,
-			const u8 *written)
+static int gmfs_take_extents(struct gmfs_region *r, struct gmfs_inode *gi,
+			     const struct gmfs_image_inode *i,
+			     const u8 *written)
 {
 	struct gmfs_extent e;
 	u32 n;
@@ -87,7 +87,7 @@ static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image_inod
 		atomic64_sub(i_size_read(inode) + 1, &tree->room);
 		return inode->i_link ? 0 : -ENOMEM;
 	}
-	return take_extents(&tree->region, gmfs_i(inode), i, written);
+	return gmfs_take_extents(&tree->region, gmfs_i(inode), i, written);
 }
 
 /* Give a name to an inode. The first one takes over the inode's reference. */
@@ -194,7 +194,7 @@ static int gmfs_build_names(struct super_block *sb, struct build *b)
 }
 
 /* Inodes that got no name still have the reference they were made with. */
-static void put_nameless(struct gmfs_tree *tree)
+static void gmfs_put_nameless(struct gmfs_tree *tree)
 {
 	struct inode *inode;
 	unsigned long ino;
@@ -209,7 +209,7 @@ static void put_nameless(struct gmfs_tree *tree)
  * @sb: the superblock
  *
  * Context: the gate is held for writing; may sleep.
- * Return: 0; -ENOMEM; another errno if the image is refused now.
+ * Return: 0; -ENOMEM; another errno if the image goes to quarantine.
  */
 int gmfs_build_tree(struct super_block *sb)
 {
@@ -225,7 +225,7 @@ int gmfs_build_tree(struct super_block *sb)
 	err = gmfs_image_check(&b->img, h->image, h->image_size, &region);
 	if (err) {
 		if (err != -ENOMEM)
-			gmfs_refuse_image(h, b->img.why);
+			gmfs_quarantine(h, b->img.why);
 		goto out;
 	}
 	err = -ENOMEM;
@@ -238,9 +238,9 @@ int gmfs_build_tree(struct super_block *sb)
 	if (!err)
 		err = gmfs_build_names(sb, b);
 	if (err == -EEXIST)
-		gmfs_refuse_image(h, "a directory has two equal names");
+		gmfs_quarantine(h, "a directory has two equal names");
 	if (err)
-		put_nameless(tree);
+		gmfs_put_nameless(tree);
 	else
 		iput(xa_load(&tree->inodes, GMFS_ROOT_INO));
 	trace_gmfs_restore(b->img.nr_inodes, err);

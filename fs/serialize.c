@@ -93,7 +93,7 @@ static void gmfs_put_inode(struct gmfs_fdt_writer *w, struct inode *inode)
  * open files, which end with their users, at any moment: hence RCU. A name, and
  * with it the inode, does not go while the gate is held for writing.
  */
-static struct inode *next_named(struct gmfs_tree *tree, unsigned long *ino)
+static struct inode *gmfs_next_named(struct gmfs_tree *tree, unsigned long *ino)
 {
 	struct inode *inode;
 
@@ -118,6 +118,6 @@ void gmfs_write_inodes(struct gmfs_handover *h, struct gmfs_fdt_writer *w)
 	unsigned long ino = 0;
 	struct inode *inode;
 
-	for (; (inode = next_named(tree, &ino)); ino++)
+	for (; (inode = gmfs_next_named(tree, &ino)); ino++)
 		gmfs_put_inode(w, inode);
 }

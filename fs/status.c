@@ -32,7 +32,7 @@ static struct kobj_attribute name##_attr = __ATTR_RO(name)
 
 static const char *state(const struct gmfs_handover *h)
 {
-	if (h->refused)
+	if (h->quarantine)
 		return "quarantined";
 	if (h->frozen)
 		return "frozen";
@@ -68,7 +68,7 @@ SHOW(files, "%u\n", files(tree));
 SHOW(blocks, "%u\n", blocks(tree));
 SHOW(blocks_used, "%u\n", blocks(tree) - blocks_free(tree));
 SHOW(blocks_free, "%u\n", blocks_free(tree));
-SHOW(quarantine, "%s\n", h->refused ?: "");
+SHOW(quarantine, "%s\n", h->quarantine ?: "");
 
 /* Looks at all free runs with the allocator's lock held, so it is for root alone. */
 static ssize_t largest_free_show(struct kobject *kobj, struct kobj_attribute *attr,
@@ -111,7 +111,7 @@ static ssize_t active_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 static struct kobj_attribute active_attr = __ATTR_RW(active);
 
-/* What is published, kept while nothing is mounted, or refused. */
+/* What is published, kept while nothing is mounted, or in quarantine. */
 static ssize_t image_read(struct file *file, struct kobject *kobj,
 			  GMFS_BIN_ATTRIBUTE *attr, char *buf, loff_t pos,
 			  size_t count)

@@ -25,7 +25,7 @@ static struct inode *gmfs_alloc_inode(struct super_block *sb)
 		return NULL;
 	gi->extents = (struct gmfs_extents){ 0 };
 	gi->xattrs = (struct gmfs_xattrs){ 0 };
-	atomic_set(&gi->users, 0);
+	atomic_set(&gi->sharers, 0);
 	gi->had_pud = false;
 	return &gi->vfs;
 }
@@ -64,7 +64,7 @@ static int gmfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 /**
  * struct context - a mount or a remount on its way
  * @options: what was asked for, where @options.given says so
- * @discard: drop an image that was refused
+ * @discard: drop an image in quarantine
  * @filled: the tree was not mounted before
  */
 struct context {
@@ -260,7 +260,7 @@ static const struct super_operations gmfs_super_operations = {
 	.show_options	= gmfs_show_options,
 };
 
-static int set_root(struct super_block *sb, const struct gmfs_options *o)
+static int gmfs_set_root(struct super_block *sb, const struct gmfs_options *o)
 {
 	struct inode *root = d_inode(sb->s_root);
 	int err;
@@ -311,7 +311,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 		errorf(fc, "guestmemfs: %s", why);
 		return err;
 	}
-	err = set_root(sb, &o);
+	err = gmfs_set_root(sb, &o);
 	if (err == -EBUSY)
 		errorf(fc, "guestmemfs: the tree is frozen, so uid, gid and mode cannot be set: write 0 to active first");
 	return err;

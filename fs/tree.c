@@ -184,11 +184,11 @@ void gmfs_uncharge(struct gmfs_tree *tree, u32 bytes)
 /**
  * gmfs_tree_attach - the image becomes the tree of a superblock
  * @sb: the superblock
- * @discard: drop an image that was refused
+ * @discard: drop an image in quarantine
  * @why: what is wrong, set on failure
  *
  * Context: being mounted for the first time; may sleep.
- * Return: 0; -EUCLEAN if the image was refused; -EBUSY for discarding it while
+ * Return: 0; -EUCLEAN if the image is in quarantine; -EBUSY for discarding it while
  * it is published; -ENOMEM; -EINTR if killed while waiting.
  */
 int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
@@ -201,26 +201,26 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 	if (down_write_killable(&h->change))
 		return -EINTR;
 	*why = "out of memory";
-	if (h->refused && discard && h->frozen) {
+	if (h->quarantine && discard && h->frozen) {
 		*why = "the image to discard is published: write 0 to active first";
 		err = -EBUSY;
-	} else if (h->refused && discard) {
-		pr_info("dropping an image as asked: %s\n", h->refused);
+	} else if (h->quarantine && discard) {
+		pr_info("dropping an image as asked: %s\n", h->quarantine);
 		err = gmfs_slots_wipe(&h->slots);
-		h->clean = !err;
+		h->sealed = !err;
 		if (!err)
 			err = gmfs_set_empty_image(h);
 	}
-	if (!err && !h->refused)
+	if (!err && !h->quarantine)
 		err = gmfs_build_tree(sb);
-	if (!err && !h->refused) {
+	if (!err && !h->quarantine) {
 		tree->sb = sb;
 		h->mounted = true;
 		gmfs_pin(h, false);
 		if (!h->frozen)
 			gmfs_drop_image(h);
-	} else if (h->refused && err != -EBUSY) {
-		*why = h->refused;
+	} else if (h->quarantine && err != -EBUSY) {
+		*why = h->quarantine;
 		err = -EUCLEAN;
 	}
 	up_write(&h->change);

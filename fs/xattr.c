@@ -33,7 +33,7 @@ static int gmfs_xattr_get(const struct xattr_handler *handler,
 	return ret;
 }
 
-static int set(struct inode *inode, const struct gmfs_xattr *x, int flags)
+static int gmfs_set_xattr(struct inode *inode, const struct gmfs_xattr *x, int flags)
 {
 	/* As packed; what the old value gives back is known afterwards. */
 	u32 room = x->value ? strlen(x->name) + 5 + x->len : 0, before;
@@ -71,7 +71,7 @@ static int gmfs_xattr_set(const struct xattr_handler *handler,
 	err = gmfs_change_begin(gmfs_gate(inode));
 	if (err)
 		return err;
-	err = set(inode, &x, flags);
+	err = gmfs_set_xattr(inode, &x, flags);
 	if (!err)
 		inode_set_ctime_current(inode);
 	gmfs_change_end(gmfs_gate(inode));
@@ -141,8 +141,8 @@ ssize_t gmfs_listxattr(struct dentry *dentry, char *list, size_t size)
 	return used;
 }
 
-static int init_security(struct inode *inode, const struct xattr *array,
-			 void *unused)
+static int gmfs_init_security(struct inode *inode, const struct xattr *array,
+			      void *unused)
 {
 	struct gmfs_xattr x;
 	char *name;
@@ -153,7 +153,7 @@ static int init_security(struct inode *inode, const struct xattr *array,
 		if (!name)
 			return -ENOMEM;
 		x = (struct gmfs_xattr){ name, array->value, array->value_len };
-		err = set(inode, &x, 0);
+		err = gmfs_set_xattr(inode, &x, 0);
 		kfree(name);
 	}
 	return err;
@@ -171,7 +171,7 @@ static int init_security(struct inode *inode, const struct xattr *array,
 int gmfs_xattr_init_security(struct inode *inode, struct inode *dir,
 			     const struct qstr *name)
 {
-	int err = security_inode_init_security(inode, dir, name, init_security,
+	int err = security_inode_init_security(inode, dir, name, gmfs_init_security,
 					       NULL);
 
 	return err == -EOPNOTSUPP ? 0 : err;

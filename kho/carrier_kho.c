@@ -33,14 +33,14 @@ static unsigned long nr_pages(size_t size)
 	return PAGE_ALIGN(size) >> PAGE_SHIFT;
 }
 
-static void free_subtree(void *subtree, size_t size)
+static void gmfs_free_subtree(void *subtree, size_t size)
 {
 	kho_unpreserve_pages(virt_to_page(subtree), nr_pages(size));
 	free_pages_exact(subtree, size);
 }
 
 /* Preserved memory with a copy of @data as the subtree @name, or an ERR_PTR(). */
-static void *add_subtree(const char *name, const void *data, size_t size)
+static void *gmfs_add_subtree(const char *name, const void *data, size_t size)
 {
 	void *subtree;
 	int err;
@@ -64,9 +64,9 @@ err_free:
 	return ERR_PTR(err);
 }
 
-static int add_image(struct gmfs_kho *k, const void *data, size_t size)
+static int gmfs_add_image(struct gmfs_kho *k, const void *data, size_t size)
 {
-	void *subtree = add_subtree(k->name, data, size);
+	void *subtree = gmfs_add_subtree(k->name, data, size);
 
 	if (IS_ERR(subtree))
 		return PTR_ERR(subtree);
@@ -96,7 +96,7 @@ static size_t write_head(const struct gmfs_kho *k, void *buf, size_t max, size_t
 	return gmfs_fdt_finish(&w);
 }
 
-static int publish_large(struct gmfs_kho *k, const void *image, size_t size)
+static int gmfs_publish_large(struct gmfs_kho *k, const void *image, size_t size)
 {
 	u8 head[512];
 	int err;
@@ -108,7 +108,7 @@ static int publish_large(struct gmfs_kho *k, const void *image, size_t size)
 	err = kho_preserve_vmalloc(k->large, &k->preserved);
 	if (err)
 		goto err_free;
-	err = add_image(k, head, write_head(k, head, sizeof(head), size));
+	err = gmfs_add_image(k, head, write_head(k, head, sizeof(head), size));
 	if (err)
 		goto err_unpreserve;
 	return 0;
@@ -141,11 +141,11 @@ static size_t write_record(void *buf, size_t max, const struct gmfs_copy *copy)
 	return gmfs_fdt_finish(&w);
 }
 
-static int publish_record(struct gmfs_kho *k, const struct gmfs_copy *copy)
+static int gmfs_publish_record(struct gmfs_kho *k, const struct gmfs_copy *copy)
 {
 	u8 record[512];
-	void *subtree = add_subtree(k->record_name, record,
-				    write_record(record, sizeof(record), copy));
+	void *subtree = gmfs_add_subtree(k->record_name, record,
+					 write_record(record, sizeof(record), copy));
 
 	if (IS_ERR(subtree))
 		return PTR_ERR(subtree);
@@ -153,12 +153,12 @@ static int publish_record(struct gmfs_kho *k, const struct gmfs_copy *copy)
 	return 0;
 }
 
-static void withdraw_record(struct gmfs_kho *k)
+static void gmfs_withdraw_record(struct gmfs_kho *k)
 {
 	if (!k->record)
 		return;
 	kho_remove_subtree(k->record);
-	free_subtree(k->record, PAGE_SIZE);
+	gmfs_free_subtree(k->record, PAGE_SIZE);
 	k->record = NULL;
 }
 
@@ -203,16 +203,16 @@ int gmfs_kho_publish(struct gmfs_kho *k, const struct gmfs_copy *copy)
 	if (copy->size > GMFS_MAX_IMAGE)
 		return -EFBIG;
 	/* Before the image: one with a record is never taken without it. */
-	err = copy->recorded ? publish_record(k, copy) : 0;
+	err = copy->recorded ? gmfs_publish_record(k, copy) : 0;
 	if (err)
 		return err;
 	err = -ENOMEM;
 	if (copy->size <= MAX_CONTIGUOUS)
-		err = add_image(k, copy->image, copy->size);
+		err = gmfs_add_image(k, copy->image, copy->size);
 	if (err == -ENOMEM)
-		err = publish_large(k, copy->image, copy->size);
+		err = gmfs_publish_large(k, copy->image, copy->size);
 	if (err)
-		withdraw_record(k);
+		gmfs_withdraw_record(k);
 	return err;
 }
 
@@ -227,8 +227,8 @@ void gmfs_kho_withdraw(struct gmfs_kho *k)
 	if (!k->subtree)
 		return;
 	kho_remove_subtree(k->subtree);
-	free_subtree(k->subtree, k->size);
-	withdraw_record(k);
+	gmfs_free_subtree(k->subtree, k->size);
+	gmfs_withdraw_record(k);
 	if (k->large) {
 		kho_unpreserve_vmalloc(&k->preserved);
 		vfree(k->large);
@@ -264,7 +264,7 @@ static bool read_head(const void *subtree, size_t size,
 }
 
 /* Leave the mark and give the memory back, all but the page with the mark. */
-static void mark_taken(void *subtree, phys_addr_t phys, size_t size)
+static void gmfs_mark_taken(void *subtree, phys_addr_t phys, size_t size)
 {
 	struct page *page;
 	unsigned long i;
@@ -281,8 +281,8 @@ static void mark_taken(void *subtree, phys_addr_t phys, size_t size)
 }
 
 /* -ENOENT without a record, as from a module of 0.1; -EIO if it makes no sense. */
-static int read_record(const struct gmfs_kho *k, struct gmfs_copy *copy, phys_addr_t *phys,
-		       size_t *size)
+static int gmfs_read_record(const struct gmfs_kho *k, struct gmfs_copy *copy, phys_addr_t *phys,
+			    size_t *size)
 {
 	int err = kho_retrieve_subtree(k->record_name, phys, size), found = 0;
 	struct gmfs_fdt_reader r;
@@ -350,10 +350,10 @@ int gmfs_kho_retrieve(const struct gmfs_kho *k, struct gmfs_copy *copy)
 	}
 	if (!got.image && err == -ENOMEM)
 		return err;
-	record_err = read_record(k, &got, &record, &record_size);
+	record_err = gmfs_read_record(k, &got, &record, &record_size);
 	if (!record_err)
-		mark_taken(phys_to_virt(record), record, record_size);
-	mark_taken(subtree, phys, subtree_size);
+		gmfs_mark_taken(phys_to_virt(record), record, record_size);
+	gmfs_mark_taken(subtree, phys, subtree_size);
 	if (got.image && record_err != -EIO) {
 		got.size = large_size;
 		*copy = got;

@@ -47,7 +47,7 @@ static void read_clocks(void *stamp)
 	now->wall = ktime_get_real_ns();
 }
 
-static int map_head(struct gmfs_slots *s, struct gmfs_head *head)
+static int gmfs_map_head(struct gmfs_slots *s, struct gmfs_head *head)
 {
 	head->region = s->region;
 	head->map = memremap(s->region.base,
@@ -101,7 +101,7 @@ void gmfs_slots_expect(struct gmfs_slots *s, const u64 *places, unsigned int nr)
 int gmfs_slots_publish(struct gmfs_slots *s, const void *image, size_t size)
 {
 	struct gmfs_head head;
-	int err = map_head(s, &head);
+	int err = gmfs_map_head(s, &head);
 
 	if (err)
 		return err;
@@ -120,7 +120,7 @@ int gmfs_slots_publish(struct gmfs_slots *s, const void *image, size_t size)
 int gmfs_slots_open(struct gmfs_slots *s)
 {
 	struct gmfs_head head;
-	int err = map_head(s, &head);
+	int err = gmfs_map_head(s, &head);
 
 	if (err)
 		return err;
@@ -130,7 +130,7 @@ int gmfs_slots_open(struct gmfs_slots *s)
 }
 
 /**
- * gmfs_slots_wipe - forget what is in the head
+ * gmfs_slots_wipe - make the head say that there is nothing
  * @s: the carrier
  *
  * Context: may sleep.
@@ -139,7 +139,7 @@ int gmfs_slots_open(struct gmfs_slots *s)
 int gmfs_slots_wipe(struct gmfs_slots *s)
 {
 	struct gmfs_head head;
-	int err = map_head(s, &head);
+	int err = gmfs_map_head(s, &head);
 	void *map;
 
 	if (err)
@@ -168,7 +168,7 @@ int gmfs_slots_wipe(struct gmfs_slots *s)
 int gmfs_slots_date(struct gmfs_slots *s)
 {
 	struct gmfs_head head;
-	int err = map_head(s, &head);
+	int err = gmfs_map_head(s, &head);
 
 	if (err)
 		return err;
@@ -183,7 +183,7 @@ static enum gmfs_belief belief(struct gmfs_slots *s, struct gmfs_found *found)
 }
 
 /* Whether another region's head is at @at; one from before firmware began is wiped. */
-static int look_at(struct gmfs_slots *s, u64 at, struct gmfs_found *found)
+static int gmfs_look_at(struct gmfs_slots *s, u64 at, struct gmfs_found *found)
 {
 	void *map = memremap(at, GMFS_SLOT_IMAGE, MEMREMAP_WB);
 
@@ -203,13 +203,13 @@ static int look_at(struct gmfs_slots *s, u64 at, struct gmfs_found *found)
  * A region without a seal may have been somewhere else before: then the old head is
  * in the midst of the region. Touch as little memory as possible.
  */
-static int find_moved(struct gmfs_slots *s, struct gmfs_found *found)
+static int gmfs_find_moved(struct gmfs_slots *s, struct gmfs_found *found)
 {
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < s->nr_places && !s->moved; i++) {
-		err = look_at(s, s->places[i], found);
+		err = gmfs_look_at(s, s->places[i], found);
 		if (err)
 			return err;
 	}
@@ -220,21 +220,22 @@ static int find_moved(struct gmfs_slots *s, struct gmfs_found *found)
 }
 
 /* gmfs_head_find(), and whether memory has lasted since. */
-static int find(struct gmfs_slots *s, const struct gmfs_head *head, struct gmfs_found *found)
+static int gmfs_find_head(struct gmfs_slots *s, const struct gmfs_head *head,
+			  struct gmfs_found *found)
 {
 	int err = gmfs_head_find(head, found);
 
 	s->generation = found->generation;
 	if (err == -ENOENT)
-		return find_moved(s, found);
+		return gmfs_find_moved(s, found);
 	switch (belief(s, found)) {
 	case GMFS_BELIEVED:
 		break;
 	case GMFS_FIRMWARE:
-		pr_info("what is in the region is from before the machine was reset: forgotten\n");
+		pr_info("what is in the region is from before the machine was reset: wiped\n");
 		gmfs_head_wipe(head);
 		s->generation = 0;
-		return find_moved(s, found);
+		return gmfs_find_moved(s, found);
 	case GMFS_TSC_BACK:
 		return -ETIME;
 	case GMFS_CLOCKS_DIFFER:
@@ -264,10 +265,10 @@ int gmfs_slots_retrieve(struct gmfs_slots *s, void **image, size_t *size, char *
 	struct gmfs_head head;
 	int err;
 
-	err = map_head(s, &head);
+	err = gmfs_map_head(s, &head);
 	if (err)
 		return err;
-	err = find(s, &head, &found);
+	err = gmfs_find_head(s, &head, &found);
 	strscpy(why, found.why, sizeof(found.why));
 	if (!err || err == -ETIME || err == -ESTALE) {
 		*image = kvmemdup(found.image, found.size, GFP_KERNEL);

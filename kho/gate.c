@@ -29,11 +29,11 @@ static int gmfs_unseal(struct gmfs_handover *h)
 	int err = 0;
 
 	mutex_lock(&h->unseal_lock);
-	if (h->clean) {
+	if (h->sealed) {
 		err = gmfs_slots_open(&h->slots);
 		if (!err)
 			/* After the store to the head; pairs with enter(). */
-			smp_store_release(&h->clean, false);
+			smp_store_release(&h->sealed, false);
 	}
 	mutex_unlock(&h->unseal_lock);
 	if (err)
@@ -44,7 +44,7 @@ static int gmfs_unseal(struct gmfs_handover *h)
 static int enter(struct gmfs_handover *h)
 {
 	/* A caller that reads false may change the tree: see gmfs_unseal(). */
-	return smp_load_acquire(&h->clean) ? gmfs_unseal(h) : 0;
+	return smp_load_acquire(&h->sealed) ? gmfs_unseal(h) : 0;
 }
 
 /**

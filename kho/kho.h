@@ -38,19 +38,19 @@ struct gmfs_tree_ops {
  * @frozen: no changes until thaw; written under @change
  * @thawed: woken when @frozen is cleared
  * @unseal_lock: taken by the first change after a seal
- * @clean: the head of the region says what the tree is, or nothing and the tree
- *	is empty; cleared by the first change, set when it is sealed
+ * @sealed: the head matches the tree, or both are empty; cleared by the first change, set
+ *	by sealing
  * @mounted: the tree is inodes and dentries; written under @change
  * @last_ino: highest inode number given out
- * @image: the tree while it is not mounted or is published, or one that was
- *	refused; for kvfree(), protected by @change
+ * @image: the tree while it is not mounted or is published, or one in quarantine; for
+ *	kvfree(), protected by @change
  * @image_size: bytes at @image
  * @image_inodes: inodes in @image
- * @refused: why @image cannot be mounted, or NULL; protected by @change
- * @refused_copy: the record that KHO's image came with, if it was refused
+ * @quarantine: why @image cannot be mounted, or NULL; protected by @change
+ * @quarantine_record: the record that KHO's image in quarantine came with
  * @pinned: @image is all there is of the tree, so the module must stay; protected
  *	by @change
- * @forgotten: the machine goes down: nothing is sealed any more
+ * @wiped: firmware takes over: the head is wiped and nothing is sealed any more
  * @slots: the region carrier
  * @kho: the KHO carrier
  * @on_reboot: called before a kexec or a reboot
@@ -64,16 +64,16 @@ struct gmfs_handover {
 	bool frozen;
 	wait_queue_head_t thawed;
 	struct mutex unseal_lock;
-	bool clean;
+	bool sealed;
 	bool mounted;
 	atomic64_t last_ino;
 	void *image;
 	size_t image_size;
 	u32 image_inodes;
-	const char *refused;
-	struct gmfs_copy refused_copy;
+	const char *quarantine;
+	struct gmfs_copy quarantine_record;
 	bool pinned;
-	bool forgotten;
+	bool wiped;
 	struct gmfs_slots slots;
 	struct gmfs_kho kho;
 	struct notifier_block on_reboot;
@@ -105,7 +105,7 @@ void gmfs_change_end(struct gmfs_handover *h);
 
 /* In owner.c */
 void *gmfs_make_image(struct gmfs_handover *h, size_t *size, gfp_t gfp);
-void gmfs_refuse_image(struct gmfs_handover *h, const char *why);
+void gmfs_quarantine(struct gmfs_handover *h, const char *why);
 void gmfs_pin(struct gmfs_handover *h, bool on);
 void gmfs_set_image(struct gmfs_handover *h, void *image, size_t size, u32 inodes);
 void gmfs_drop_image(struct gmfs_handover *h);

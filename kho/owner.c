@@ -10,8 +10,8 @@
  * 1. Unmounting and publishing seal the image in the region's head. The first change
  *    afterwards marks the seal stale, so a kernel that crashes leaves a head that says so.
  * 2. While only @image of struct gmfs_handover holds the tree, the module cannot be unloaded.
- * 3. An image that fails its check is kept untouched. Mounting it fails and says why, a
- *    kexec passes it on, and "-o discard" drops it.
+ * 3. An image that is not accepted is kept untouched, in quarantine. Mounting it fails and
+ *    says why, a kexec passes it on, and "-o discard" drops it.
  *
  * All of it is protected by @change, held for writing.
  */
@@ -92,20 +92,20 @@ void *gmfs_make_image(struct gmfs_handover *h, size_t *size, gfp_t gfp)
 }
 
 /**
- * gmfs_refuse_image - make mounting fail until the operator discards the image
+ * gmfs_quarantine - keep an image from being mounted until the operator discards it
  * @h: the tree
  * @why: what is wrong with the image
  *
  * Context: @h->change is held for writing.
  */
-void gmfs_refuse_image(struct gmfs_handover *h, const char *why)
+void gmfs_quarantine(struct gmfs_handover *h, const char *why)
 {
 	lockdep_assert_held_write(&h->change);
-	kfree(h->refused);
-	h->refused = kasprintf(GFP_KERNEL | __GFP_NOFAIL,
-			       "the last kernel's image is refused: %s; nothing is lost until mounted with -o discard",
-			       why);
-	pr_err("%s\n", h->refused);
+	kfree(h->quarantine);
+	h->quarantine = kasprintf(GFP_KERNEL | __GFP_NOFAIL,
+				  "the last kernel's image is refused: %s; nothing is lost until mounted with -o discard",
+				  why);
+	pr_err("%s\n", h->quarantine);
 }
 
 /**
@@ -171,9 +171,9 @@ int gmfs_set_empty_image(struct gmfs_handover *h)
 	image = gmfs_make_image(h, &size, GFP_KERNEL);
 	if (!image)
 		return -ENOMEM;
-	kfree(h->refused);
-	h->refused = NULL;
-	h->refused_copy = (struct gmfs_copy){ 0 };
+	kfree(h->quarantine);
+	h->quarantine = NULL;
+	h->quarantine_record = (struct gmfs_copy){ 0 };
 	gmfs_set_image(h, image, size, 1);
 	gmfs_pin(h, false);
 	return 0;
@@ -193,13 +193,13 @@ int gmfs_seal_image(struct gmfs_handover *h, const void *image, size_t size)
 	int err = 0;
 
 	lockdep_assert_held_write(&h->change);
-	if (h->forgotten)
+	if (h->wiped)
 		return 0;
-	if (!h->clean)
+	if (!h->sealed)
 		err = gmfs_slots_publish(&h->slots, image, size);
 	else if (gmfs_slots_date(&h->slots))
 		pr_warn("out of memory: the sealed image keeps its earlier date\n");
-	h->clean = !err;
+	h->sealed = !err;
 	gmfs_pin(h, err);
 	return err;
 }

@@ -26,15 +26,15 @@
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-/* The image as KHO gets it. One that was refused keeps its record: it may be damaged. */
+/* The image as KHO gets it. One in quarantine keeps its record: it may be damaged. */
 static int gmfs_publish_copy(struct gmfs_handover *h)
 {
-	struct gmfs_copy copy = h->refused_copy;
+	struct gmfs_copy copy = h->quarantine_record;
 
-	if (!h->refused)
+	if (!h->quarantine)
 		copy = (struct gmfs_copy){
 			.recorded = true,
-			.generation = gmfs_slots_generation(&h->slots) + !h->clean,
+			.generation = gmfs_slots_generation(&h->slots) + !h->sealed,
 			.crc = gmfs_crc32c(h->image, h->image_size),
 		};
 	copy.image = h->image;
@@ -53,7 +53,7 @@ static int gmfs_publish(struct gmfs_handover *h, gfp_t gfp)
 	size_t size;
 	void *image;
 
-	if (h->forgotten)
+	if (h->wiped)
 		return -ESHUTDOWN;
 	if (h->mounted) {
 		image = gmfs_make_image(h, &size, gfp);
@@ -63,11 +63,11 @@ static int gmfs_publish(struct gmfs_handover *h, gfp_t gfp)
 	}
 	if (!h->image)
 		return 0;	/* the head has what there is */
-	if (!h->refused)
+	if (!h->quarantine)
 		err = gmfs_seal_image(h, h->image, h->image_size);
 	if (gmfs_kho_is_on() && (!err || last)) {
 		kho_err = gmfs_publish_copy(h);
-		if (err || (h->refused && !h->clean))
+		if (err || (h->quarantine && !h->sealed))
 			err = kho_err;	/* the head does not have it */
 		else if (kho_err)
 			pr_warn("KHO does not take the image (%pe): the next kernel finds it in the region\n",
@@ -127,8 +127,8 @@ static void gmfs_wipe(struct gmfs_handover *h)
 	down_write(&h->change);
 	err = gmfs_slots_wipe(&h->slots);
 	if (!err)
-		h->clean = false;	/* a change does not unseal what is wiped */
-	h->forgotten = true;
+		h->sealed = false;	/* a change does not unseal what is wiped */
+	h->wiped = true;
 	up_write(&h->change);
 	if (err)
 		pr_warn("cannot wipe the region's head: %pe\n", ERR_PTR(err));

@@ -3,7 +3,7 @@
  * Beginning with what the last kernel left: in the region's head, by KHO, or nothing.
  *
  * The head counts unless KHO's copy is recorded to be later. What cannot be believed is
- * kept and refused; see gmfs_copy_choose() and gmfs_slots_retrieve().
+ * kept in quarantine; see gmfs_copy_choose() and gmfs_slots_retrieve().
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -22,7 +22,7 @@
 #define LOADER_KEXEC	0xd0	/* Documentation/arch/x86/boot.rst, type_of_loader */
 
 /* The blocks of an image are in use before it is mounted, too. */
-static void take_blocks(struct gmfs_handover *h, const struct gmfs_image *img)
+static void gmfs_take_blocks(struct gmfs_handover *h, const struct gmfs_image *img)
 {
 	u32 pos = gmfs_image_first(img), n;
 	struct gmfs_image_inode i;
@@ -35,7 +35,7 @@ static void take_blocks(struct gmfs_handover *h, const struct gmfs_image *img)
 		}
 }
 
-/* @other: it is refused for that reason, if its check finds no better one. */
+/* @other: why it goes to quarantine, if its check finds no better reason; or NULL. */
 static void gmfs_take_image(struct gmfs_handover *h, void *image, size_t size,
 			    const char *from, const char *other)
 {
@@ -46,15 +46,15 @@ static void gmfs_take_image(struct gmfs_handover *h, void *image, size_t size,
 	err = gmfs_image_check(&img, image, size, &region);
 	/* For want of memory it is checked when it is mounted. */
 	if (other || (err && err != -ENOMEM))
-		gmfs_refuse_image(h, err && err != -ENOMEM ? img.why : other);
+		gmfs_quarantine(h, err && err != -ENOMEM ? img.why : other);
 	gmfs_set_image(h, image, size, img.nr_inodes);
-	gmfs_pin(h, !h->clean);
+	gmfs_pin(h, !h->sealed);
 	if (err || other)
 		return;
-	take_blocks(h, &img);
+	gmfs_take_blocks(h, &img);
 	pr_info("took over %u inodes from %s\n", img.nr_inodes, from);
 	/* No crash from here on may bring back what the head has had before. */
-	if (!h->clean && gmfs_slots_open(&h->slots))
+	if (!h->sealed && gmfs_slots_open(&h->slots))
 		pr_warn("out of memory: until the files are unmounted, a crash can bring back an earlier tree\n");
 	gmfs_seal_image(h, image, size);
 }
@@ -64,7 +64,7 @@ static void gmfs_take_image(struct gmfs_handover *h, void *image, size_t size,
  * @err: 0 or -errno, as from gmfs_slots_retrieve()
  * @image: for kvfree(), or NULL
  * @size: bytes at @image
- * @why: why the head is refused
+ * @why: why the head is not accepted
  */
 struct left {
 	int err;
@@ -93,7 +93,7 @@ static void gmfs_take_copy(struct gmfs_handover *h, struct left *head, struct gm
 	/* A copy without a record may be damaged: one that is bad must be seen. */
 	if (!choice && !copy->recorded)
 		choice = is_bad(h, copy);
-	h->clean = !choice;
+	h->sealed = !choice;
 	if (!choice) {
 		if (copy->recorded && gmfs_crc32c(copy->image, copy->size) != copy->crc)
 			pr_warn("KHO's copy of the image is damaged: taking the region's\n");
@@ -103,24 +103,24 @@ static void gmfs_take_copy(struct gmfs_handover *h, struct left *head, struct gm
 		gmfs_take_image(h, head->image, head->size, "KHO", NULL);
 		return;
 	}
-	h->refused_copy = *copy;
+	h->quarantine_record = *copy;
 	kvfree(head->image);
 	gmfs_take_image(h, copy->image, copy->size, "KHO", why);
 }
 
 static int gmfs_take_head(struct gmfs_handover *h, struct left *head, bool kho_is_bad)
 {
-	h->clean = !head->err;
+	h->sealed = !head->err;
 	if (!head->err) {
 		gmfs_take_image(h, head->image, head->size, "the region", NULL);
 		return 0;
 	}
 	kvfree(head->image);
 	if (head->err == -ENOENT && !kho_is_bad) {
-		h->clean = true;
+		h->sealed = true;
 		return gmfs_set_empty_image(h);
 	}
-	gmfs_refuse_image(h, kho_is_bad ? "KHO's record of it makes no sense" : head->why);
+	gmfs_quarantine(h, kho_is_bad ? "KHO's record of it makes no sense" : head->why);
 	/* So that no later kernel believes it, or knows that there were files. */
 	if (head->err == -ETIME || head->err == -ENOENT)
 		gmfs_slots_open(&h->slots);
@@ -149,7 +149,7 @@ static int gmfs_take_over(struct gmfs_handover *h)
 }
 
 /* Where a region may have begun before: all the places are in the region's memory. */
-static int know_places(struct gmfs_handover *h)
+static int gmfs_know_places(struct gmfs_handover *h)
 {
 	const size_t max = 64 << 10;
 	u64 places[GMFS_NR_PLACES];
@@ -168,7 +168,7 @@ static int know_places(struct gmfs_handover *h)
 }
 
 /* Which boot this is, and whether kexec began it. */
-static int know_boot(struct gmfs_handover *h)
+static int gmfs_know_boot(struct gmfs_handover *h)
 {
 	struct gmfs_image_region region = gmfs_image_region(h);
 	char buf[UUID_STRING_LEN + 2];
@@ -189,7 +189,7 @@ static int know_boot(struct gmfs_handover *h)
 		return len;
 	}
 	gmfs_slots_init(&h->slots, &region, &boot_id, loader == LOADER_KEXEC);
-	return know_places(h);
+	return gmfs_know_places(h);
 }
 
 /**
@@ -223,7 +223,7 @@ int gmfs_handover_init(struct gmfs_handover *h)
 {
 	int err;
 
-	err = know_boot(h);
+	err = gmfs_know_boot(h);
 	if (err)
 		return err;
 	gmfs_active_lock();
@@ -260,5 +260,5 @@ void gmfs_handover_exit(struct gmfs_handover *h)
 	h->ops->remove_status(h);
 	gmfs_kho_withdraw(&h->kho);
 	kvfree(h->image);
-	kfree(h->refused);
+	kfree(h->quarantine);
 }

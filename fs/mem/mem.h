@@ -49,10 +49,10 @@ int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 		      u32 to);
 void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 		      u32 to);
-int gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
-		       u32 from, u32 to);
+int gmfs_region_mark_unwritten(struct gmfs_region *r, const struct gmfs_extents *x,
+			       u32 from, u32 to);
 bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr);
-int gmfs_region_write_in(struct gmfs_region *r, u32 block);
+int gmfs_region_init_block(struct gmfs_region *r, u32 block);
 void *gmfs_region_map(struct gmfs_region *r, u32 block, u32 from, u32 len);
 int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to);
 

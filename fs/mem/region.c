@@ -66,7 +66,7 @@ ssize_t gmfs_read_file(const char *path, char *buf, size_t size)
 }
 
 /* One attribute of one entry of the firmware's memory map. */
-static int read_memmap(int entry, const char *attr, char *buf, size_t size)
+static int gmfs_read_memmap(int entry, const char *attr, char *buf, size_t size)
 {
 	char path[64];
 	ssize_t len;
@@ -77,21 +77,21 @@ static int read_memmap(int entry, const char *attr, char *buf, size_t size)
 }
 
 /* How many bytes of the range the firmware calls memory; -errno if unknown. */
-static s64 firmware_memory(u64 base, u64 size)
+static s64 gmfs_firmware_memory(u64 base, u64 size)
 {
 	u64 start, end, found = 0;
 	char buf[32];
 	int i, err;
 
 	for (i = 0; ; i++) {
-		err = read_memmap(i, "type", buf, sizeof(buf));
+		err = gmfs_read_memmap(i, "type", buf, sizeof(buf));
 		if (err)
 			return i ? found : err;
 		if (strcmp(strim(buf), "System RAM"))
 			continue;
-		if (read_memmap(i, "start", buf, sizeof(buf)) ||
+		if (gmfs_read_memmap(i, "start", buf, sizeof(buf)) ||
 		    kstrtou64(strim(buf), 16, &start) ||
-		    read_memmap(i, "end", buf, sizeof(buf)) ||
+		    gmfs_read_memmap(i, "end", buf, sizeof(buf)) ||
 		    kstrtou64(strim(buf), 16, &end))
 			return -EIO;
 		start = max(start, base);
@@ -111,7 +111,7 @@ static bool has_pages(u64 base, u64 size)
 	return false;
 }
 
-static int check_range(u64 base, u64 size)
+static int gmfs_check_range(u64 base, u64 size)
 {
 	u64 end;
 	s64 memory;
@@ -154,7 +154,7 @@ static int check_range(u64 base, u64 size)
 		       size, base, 1UL << (SECTION_SIZE_BITS - 20));
 		return -EBUSY;
 	}
-	memory = firmware_memory(base, size);
+	memory = gmfs_firmware_memory(base, size);
 	if (memory < 0) {
 		pr_warn("cannot read " FIRMWARE_MEMMAP " (%pe): taking it on trust that region 0x%llx@0x%llx is memory\n",
 			ERR_PTR(memory), size, base);
@@ -167,10 +167,10 @@ static int check_range(u64 base, u64 size)
 }
 
 /*
- * Remove what set_cache_mode() has entered, by the same steps: an entry is found by its exact
+ * Remove what gmfs_set_cache_mode() has entered, by the same steps: an entry is found by its exact
  * range. Whatever the name says, the entry may be of any cache mode.
  */
-static void reset_cache_mode(u64 base, u64 size)
+static void gmfs_reset_cache_mode(u64 base, u64 size)
 {
 	u64 at, step;
 
@@ -181,7 +181,7 @@ static void reset_cache_mode(u64 base, u64 size)
 }
 
 /* In steps, as KASAN needs an eighth of what is mapped for its shadow. */
-static int set_cache_mode(u64 base, u64 size)
+static int gmfs_set_cache_mode(u64 base, u64 size)
 {
 	u64 at, step;
 	void *map;
@@ -192,7 +192,7 @@ static int set_cache_mode(u64 base, u64 size)
 		if (!map) {
 			pr_err("cannot map region 0x%llx@0x%llx write-back\n",
 			       size, base);
-			reset_cache_mode(base, at - base);
+			gmfs_reset_cache_mode(base, at - base);
 			return -ENOMEM;
 		}
 		vunmap(map);
@@ -218,7 +218,7 @@ int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
 	u32 nr = size >> GMFS_BLOCK_SHIFT;
 	int err;
 
-	err = check_range(base, size);
+	err = gmfs_check_range(base, size);
 	if (err)
 		return err;
 	r->resource = request_mem_region_exclusive(base, size, "guestmemfs");
@@ -227,7 +227,7 @@ int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
 		       size, base);
 		return -EBUSY;
 	}
-	err = set_cache_mode(base, size);
+	err = gmfs_set_cache_mode(base, size);
 	if (err)
 		goto err_resource;
 	err = gmfs_blocks_init(&r->blocks, nr, PUD_SIZE / PMD_SIZE,
@@ -251,7 +251,7 @@ err_bitmaps:
 	kvfree(r->written);
 	gmfs_blocks_destroy(&r->blocks);
 err_cache_mode:
-	reset_cache_mode(base, size);
+	gmfs_reset_cache_mode(base, size);
 err_resource:
 	release_mem_region(base, size);
 	return err;
@@ -268,6 +268,6 @@ void gmfs_region_release(struct gmfs_region *r)
 	kvfree(r->zeroing);
 	kvfree(r->written);
 	gmfs_blocks_destroy(&r->blocks);
-	reset_cache_mode(r->base, r->size);
+	gmfs_reset_cache_mode(r->base, r->size);
 	release_mem_region(r->base, r->size);
 }

@@ -77,12 +77,12 @@ void gmfs_region_reset(struct gmfs_region *r)
 	bitmap_zero(r->written, r->blocks.nr);
 }
 
-static void give_back(struct gmfs_region *r, const struct gmfs_extent *run)
+static void gmfs_give_back(struct gmfs_region *r, const struct gmfs_extent *run)
 {
 	u32 i;
 
 	lockdep_assert_held(&r->lock);
-	/* Atomic: gmfs_region_write_in() sets neighbours meanwhile. */
+	/* Atomic: gmfs_region_init_block() sets neighbours meanwhile. */
 	for (i = 0; i < run->nr; i++)
 		clear_bit(run->start + i, r->written);
 	gmfs_blocks_free(&r->blocks, run->start, run->nr);
@@ -138,7 +138,7 @@ int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 	return err;
 }
 
-static int zero_written(struct gmfs_region *r, u32 start, u32 nr)
+static int gmfs_zero_written(struct gmfs_region *r, u32 start, u32 nr)
 {
 	u32 i;
 	int err;
@@ -173,10 +173,10 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 	u32 i;
 
 	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &part); i++) {
-		if (READ_ONCE(r->scrub) && zero_written(r, part.start, part.nr))
+		if (READ_ONCE(r->scrub) && gmfs_zero_written(r, part.start, part.nr))
 			pr_warn_ratelimited("no memory to scrub blocks: some keep their contents until they are used again\n");
 		mutex_lock(&r->lock);
-		give_back(r, &part);
+		gmfs_give_back(r, &part);
 		mutex_unlock(&r->lock);
 		cond_resched();
 	}
@@ -185,7 +185,7 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 }
 
 /**
- * gmfs_region_forget - make blocks of a file read as zeroes
+ * gmfs_region_mark_unwritten - let blocks of a file read as zeroes
  * @r: the region
  * @x: the file's extents
  * @from: first block of the file
@@ -198,8 +198,8 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
  * writing; may sleep.
  * Return: 0, or -ENOMEM and some are as they were.
  */
-int gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
-		       u32 from, u32 to)
+int gmfs_region_mark_unwritten(struct gmfs_region *r, const struct gmfs_extents *x,
+			       u32 from, u32 to)
 {
 	struct gmfs_extent part;
 	u32 i, n;
@@ -208,7 +208,7 @@ int gmfs_region_forget(struct gmfs_region *r, const struct gmfs_extents *x,
 	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &part); i++) {
 		cond_resched();
 		if (READ_ONCE(r->scrub)) {
-			err = zero_written(r, part.start, part.nr);
+			err = gmfs_zero_written(r, part.start, part.nr);
 			if (err)
 				return err;
 			continue;
@@ -233,13 +233,13 @@ bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr)
 	bool written;
 
 	written = find_next_zero_bit(r->written, block + nr, block) >= block + nr;
-	/* Pairs with the barrier in gmfs_region_write_in(). */
+	/* Pairs with the barrier in gmfs_region_init_block(). */
 	smp_rmb();
 	return written;
 }
 
 /**
- * gmfs_region_write_in - zero a file's block unless it has been touched before
+ * gmfs_region_init_block - zero a file's block unless it is written
  * @r: the region
  * @block: the block
  *
@@ -247,7 +247,7 @@ bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr)
  * that the block remains the file's; may sleep.
  * Return: 0 if the block is written now, or -ENOMEM.
  */
-int gmfs_region_write_in(struct gmfs_region *r, u32 block)
+int gmfs_region_init_block(struct gmfs_region *r, u32 block)
 {
 	int err = 0;
 

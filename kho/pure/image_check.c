@@ -40,8 +40,8 @@ struct entry {
 #define refuse(img, err, ...) \
 	(scnprintf((img)->why, sizeof((img)->why), __VA_ARGS__), (err))
 
-static int check_root(struct gmfs_image *img, const void *buf, size_t size,
-		      const struct gmfs_image_region *want)
+static int gmfs_check_root(struct gmfs_image *img, const void *buf, size_t size,
+			   const struct gmfs_image_region *want)
 {
 	u32 pos = 0, seen = 0, nr_written = 0;
 	struct gmfs_fdt_token t;
@@ -104,7 +104,7 @@ static int check_root(struct gmfs_image *img, const void *buf, size_t size,
 	return 0;
 }
 
-static int count_inodes(struct gmfs_image *img)
+static int gmfs_count_inodes(struct gmfs_image *img)
 {
 	struct gmfs_image_inode inode;
 	u32 pos = img->first;
@@ -127,9 +127,9 @@ static int count_inodes(struct gmfs_image *img)
 	return 0;
 }
 
-static int check_extents(struct gmfs_image *img,
-			 const struct gmfs_image_inode *inode,
-			 unsigned long *used)
+static int gmfs_check_extents(struct gmfs_image *img,
+			      const struct gmfs_image_inode *inode,
+			      unsigned long *used)
 {
 	u32 nr_blocks = img->region.size / img->region.block_size;
 	u64 next = 0;
@@ -187,9 +187,9 @@ static bool good_name(const char *name, size_t len)
  * Hang one directory's names on the tree. Directories found for the first time
  * go to @queue, so that every one is visited once and only if it can be reached.
  */
-static int check_directory(struct gmfs_image *img, struct entry *e,
-			   const struct gmfs_image_inode *dir,
-			   struct entry **queue, u32 *queued)
+static int gmfs_check_directory(struct gmfs_image *img, struct entry *e,
+				const struct gmfs_image_inode *dir,
+				struct entry **queue, u32 *queued)
 {
 	const char *name = dir->names;
 	struct entry *child;
@@ -218,8 +218,8 @@ static int check_directory(struct gmfs_image *img, struct entry *e,
 	return 0;
 }
 
-static int check_tree(struct gmfs_image *img, struct entry *e,
-		      struct entry **queue)
+static int gmfs_check_tree(struct gmfs_image *img, struct entry *e,
+			   struct entry **queue)
 {
 	struct gmfs_image_inode dir;
 	u32 queued = 0, done, i, pos;
@@ -232,7 +232,7 @@ static int check_tree(struct gmfs_image *img, struct entry *e,
 	for (done = 0; done < queued; done++) {
 		pos = queue[done]->pos;
 		gmfs_image_next(img, &pos, &dir);
-		err = check_directory(img, e, &dir, queue, &queued);
+		err = gmfs_check_directory(img, e, &dir, queue, &queued);
 		if (err)
 			return err;
 	}
@@ -244,8 +244,8 @@ static int check_tree(struct gmfs_image *img, struct entry *e,
 	return 0;
 }
 
-static int check_inodes(struct gmfs_image *img, struct entry *e,
-			unsigned long *used)
+static int gmfs_check_inodes(struct gmfs_image *img, struct entry *e,
+			     unsigned long *used)
 {
 	struct gmfs_image_inode inode;
 	u32 pos = img->first, here = pos, i;
@@ -255,7 +255,7 @@ static int check_inodes(struct gmfs_image *img, struct entry *e,
 		gmfs_image_next(img, &pos, &inode);
 		e[i] = (struct entry){ .ino = inode.ino, .pos = here,
 				       .is_dir = S_ISDIR(inode.mode) };
-		err = check_extents(img, &inode, used);
+		err = gmfs_check_extents(img, &inode, used);
 		if (err)
 			return err;
 	}
@@ -283,9 +283,9 @@ int gmfs_image_check(struct gmfs_image *img, const void *buf, size_t size,
 	int err;
 
 	*img = (struct gmfs_image){ 0 };
-	err = check_root(img, buf, size, region);
+	err = gmfs_check_root(img, buf, size, region);
 	if (!err)
-		err = count_inodes(img);
+		err = gmfs_count_inodes(img);
 	if (err)
 		return err;
 
@@ -296,9 +296,9 @@ int gmfs_image_check(struct gmfs_image *img, const void *buf, size_t size,
 	if (!used || !e || !queue)
 		err = refuse(img, -ENOMEM, "there is no memory to check it");
 	if (!err)
-		err = check_inodes(img, e, used);
+		err = gmfs_check_inodes(img, e, used);
 	if (!err)
-		err = check_tree(img, e, queue);
+		err = gmfs_check_tree(img, e, queue);
 	kvfree(queue);
 	kvfree(e);
 	kvfree(used);

@@ -45,7 +45,7 @@ static bool parse_ino(const char *name, u64 *ino)
 }
 
 /* Skips to the end of a node just begun, nodes inside it included. */
-static int skip_node(const struct gmfs_fdt_reader *r, u32 *pos)
+static int gmfs_skip_node(const struct gmfs_fdt_reader *r, u32 *pos)
 {
 	struct gmfs_fdt_token t;
 	u32 depth = 1;
@@ -74,7 +74,7 @@ enum {
 	SEEN_ALL	= SEEN_MODE | SEEN_OWNER | SEEN_TIMES,
 };
 
-static int read_times(struct gmfs_image_inode *inode, const u8 *data)
+static int gmfs_read_times(struct gmfs_image_inode *inode, const u8 *data)
 {
 	int i;
 
@@ -88,7 +88,7 @@ static int read_times(struct gmfs_image_inode *inode, const u8 *data)
 }
 
 /* Every string of the list ends in NUL; how many there are. */
-static int count_names(const u8 *data, u32 len, u32 *nr)
+static int gmfs_count_names(const u8 *data, u32 len, u32 *nr)
 {
 	u32 i;
 
@@ -98,7 +98,7 @@ static int count_names(const u8 *data, u32 len, u32 *nr)
 	return len && data[len - 1] ? -EINVAL : 0;
 }
 
-static int read_xattrs(struct gmfs_image_inode *inode, const u8 *data, u32 len)
+static int gmfs_read_xattrs(struct gmfs_image_inode *inode, const u8 *data, u32 len)
 {
 	struct gmfs_xattr x;
 	u32 pos = 0;
@@ -114,8 +114,8 @@ static int read_xattrs(struct gmfs_image_inode *inode, const u8 *data, u32 len)
 	return more;
 }
 
-static int read_prop(struct gmfs_image_inode *inode, u32 *seen, u32 *nr_names,
-		     const struct gmfs_fdt_token *t)
+static int gmfs_read_prop(struct gmfs_image_inode *inode, u32 *seen, u32 *nr_names,
+			  const struct gmfs_fdt_token *t)
 {
 	const u8 *data = t->data;
 
@@ -129,7 +129,7 @@ static int read_prop(struct gmfs_image_inode *inode, u32 *seen, u32 *nr_names,
 	} else if (!strcmp(t->name, GMFS_PROP_TIMES) &&
 		   t->len == 12 * GMFS_NR_TIMES) {
 		*seen |= SEEN_TIMES;
-		return read_times(inode, data);
+		return gmfs_read_times(inode, data);
 	} else if (!strcmp(t->name, GMFS_PROP_SIZE) && t->len == 8) {
 		inode->size = get_unaligned_be64(data);
 		*seen |= SEEN_SIZE;
@@ -149,7 +149,7 @@ static int read_prop(struct gmfs_image_inode *inode, u32 *seen, u32 *nr_names,
 		inode->target = (const char *)data;
 	} else if (!strcmp(t->name, GMFS_PROP_NAMES)) {
 		inode->names = (const char *)data;
-		return count_names(data, t->len, nr_names);
+		return gmfs_count_names(data, t->len, nr_names);
 	} else if (!strcmp(t->name, GMFS_PROP_INODES)) {
 		if (t->len % 8)
 			return -EINVAL;
@@ -159,7 +159,7 @@ static int read_prop(struct gmfs_image_inode *inode, u32 *seen, u32 *nr_names,
 		inode->flags = get_unaligned_be32(data);
 		return inode->flags & ~GMFS_FLAGS_KNOWN ? -EINVAL : 0;
 	} else if (!strcmp(t->name, GMFS_PROP_XATTRS)) {
-		return read_xattrs(inode, data, t->len);
+		return gmfs_read_xattrs(inode, data, t->len);
 	} else if (!strcmp(t->name, GMFS_PROP_MODE) ||
 		   !strcmp(t->name, GMFS_PROP_OWNER) ||
 		   !strcmp(t->name, GMFS_PROP_TIMES) ||
@@ -233,7 +233,7 @@ int gmfs_image_next(const struct gmfs_image *img, u32 *pos,
 			continue;
 		if (!strncmp(t.name, GMFS_NODE_INODE, strlen(GMFS_NODE_INODE)))
 			break;
-		if (skip_node(&img->fdt, pos))
+		if (gmfs_skip_node(&img->fdt, pos))
 			return -EINVAL;
 	}
 	if (!parse_ino(t.name, &n.ino))
@@ -245,9 +245,9 @@ int gmfs_image_next(const struct gmfs_image *img, u32 *pos,
 		if (t.kind == GMFS_FDT_END_NODE)
 			break;
 		if (t.kind == GMFS_FDT_PROP)
-			err = read_prop(&n, &seen, &nr_names, &t);
+			err = gmfs_read_prop(&n, &seen, &nr_names, &t);
 		else
-			err = skip_node(&img->fdt, pos);
+			err = gmfs_skip_node(&img->fdt, pos);
 		if (err)
 			return -EINVAL;
 	}

@@ -93,8 +93,8 @@ static bool is_ours(const struct gmfs_head *head, const struct gmfs_seal *seal)
  * 0 if a slot has a seal that makes sense; -ENOENT if it has none. Another region's
  * slot 0 is refused in any state, since that region's slot 1 is somewhere else.
  */
-static int check_seal(const struct gmfs_head *head, const struct gmfs_seal *seal,
-		      struct gmfs_found *found)
+static int gmfs_check_seal(const struct gmfs_head *head, const struct gmfs_seal *seal,
+			   struct gmfs_found *found)
 {
 	u32 state = get32(seal->state);
 
@@ -118,8 +118,8 @@ static int check_seal(const struct gmfs_head *head, const struct gmfs_seal *seal
 	return 0;
 }
 
-static int check_image(const struct gmfs_head *head, const struct gmfs_seal *seal,
-		       struct gmfs_found *found)
+static int gmfs_check_image(const struct gmfs_head *head, const struct gmfs_seal *seal,
+			    struct gmfs_found *found)
 {
 	u64 size = get64(seal->image_size);
 
@@ -190,7 +190,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 		return -ENOENT;
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
 		seal = slot(head, i);
-		err = check_seal(head, seal, found);
+		err = gmfs_check_seal(head, seal, found);
 		if (err && err != -ENOENT) {
 			bad = err;
 			get_date(head, seal, found);
@@ -208,7 +208,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
 	if (get32(newest->state) == GMFS_OPEN)
 		return refuse(found, -EUCLEAN,
 			      "the kernel that had the region last did not leave an image (a crash?)");
-	return check_image(head, newest, found);
+	return gmfs_check_image(head, newest, found);
 }
 
 /**
@@ -228,7 +228,7 @@ bool gmfs_seal_is_at(const void *map, u64 addr, struct gmfs_found *found)
 	struct gmfs_head head = { .map = (void *)map, .region.base = addr };
 
 	*found = (struct gmfs_found){ 0 };
-	if (check_seal(&head, map, found) != -ENXIO ||
+	if (gmfs_check_seal(&head, map, found) != -ENXIO ||
 	    get64(((const struct gmfs_seal *)map)->base) != addr)
 		return false;
 	get_date(&head, map, found);
@@ -246,7 +246,7 @@ static void set_state(struct gmfs_seal *seal, u32 state)
 static bool is_wrong(const struct gmfs_head *head, int nr)
 {
 	struct gmfs_found ignored;
-	int err = check_seal(head, slot(head, nr), &ignored);
+	int err = gmfs_check_seal(head, slot(head, nr), &ignored);
 
 	return err && err != -ENOENT;
 }
@@ -260,8 +260,8 @@ static u64 date_sequence(const struct gmfs_head *head, int nr)
 }
 
 /* Keeps the record that dates a seal which may still count. */
-static void write_date(const struct gmfs_head *head, u32 seal_crc,
-		       const struct gmfs_stamp *now)
+static void gmfs_write_date(const struct gmfs_head *head, u32 seal_crc,
+			    const struct gmfs_stamp *now)
 {
 	u64 first = date_sequence(head, 0), second = date_sequence(head, 1);
 	struct gmfs_date d = { 0 };
@@ -277,8 +277,8 @@ static void write_date(const struct gmfs_head *head, u32 seal_crc,
 	gmfs_seal_store(date_record(head, first > second), &d, sizeof(d));
 }
 
-static void write_seal(const struct gmfs_head *head, int nr, const void *image,
-		       size_t size, u64 generation, const struct gmfs_stamp *now, u32 state)
+static void gmfs_write_seal(const struct gmfs_head *head, int nr, const void *image,
+			    size_t size, u64 generation, const struct gmfs_stamp *now, u32 state)
 {
 	u32 meanwhile = is_wrong(head, nr) ? GMFS_OPEN : STATE_NONE;
 	struct gmfs_seal s = { 0 }, *to = slot(head, nr);
@@ -298,7 +298,7 @@ static void write_seal(const struct gmfs_head *head, int nr, const void *image,
 	set_state(to, meanwhile);
 	if (size)
 		gmfs_seal_store((void *)to + GMFS_SLOT_IMAGE, image, size);
-	write_date(head, get32(s.crc), now);
+	gmfs_write_date(head, get32(s.crc), now);
 	gmfs_seal_store(&to->version, &s.version, sizeof(s) - sizeof(s.magic));
 	gmfs_seal_store(&to->magic, &s.magic, sizeof(s.magic));
 	set_state(to, state);
@@ -314,7 +314,7 @@ static int newest_slot(const struct gmfs_head *head, u64 *generation)
 	*generation = 0;
 	for (i = 0; i < GMFS_NR_SLOTS; i++) {
 		seal = slot(head, i);
-		if (check_seal(head, seal, &ignored) ||
+		if (gmfs_check_seal(head, seal, &ignored) ||
 		    (newest >= 0 && get64(seal->generation) <= *generation))
 			continue;
 		newest = i;
@@ -327,14 +327,14 @@ static int newest_slot(const struct gmfs_head *head, u64 *generation)
  * Beside a slot 0 that is not this region's, slot 1 does not count, and may be what
  * was the memory of a guest: it must not begin to count when slot 0 is written.
  */
-static void forget_strange_slot_1(const struct gmfs_head *head)
+static void gmfs_clear_foreign_slot_1(const struct gmfs_head *head)
 {
 	if (!is_ours(head, slot(head, 0)))
 		set_state(slot(head, 1), STATE_NONE);
 }
 
 /* The newest seal is opened last: until then nothing has changed. */
-static void open_slots(const struct gmfs_head *head)
+static void gmfs_open_slots(const struct gmfs_head *head)
 {
 	struct gmfs_seal *seal;
 	u64 generation;
@@ -368,15 +368,15 @@ int gmfs_head_seal(const struct gmfs_head *head, const void *image, size_t size,
 
 	if (size > gmfs_slot_size(&head->region) - GMFS_SLOT_IMAGE)
 		return -EFBIG;
-	forget_strange_slot_1(head);
+	gmfs_clear_foreign_slot_1(head);
 	wrong_1 = is_wrong(head, 1);
 	if (wrong_1)
-		open_slots(head);
+		gmfs_open_slots(head);
 	/* Before the image: another region's slot 1 may be where it goes. */
 	if (is_wrong(head, 0))
 		gmfs_head_open(head, now);
 	to = newest_slot(head, generation) == 0;
-	write_seal(head, to, image, size, ++*generation, now, GMFS_SEALED);
+	gmfs_write_seal(head, to, image, size, ++*generation, now, GMFS_SEALED);
 	if (wrong_1 && to == 0)
 		set_state(slot(head, 1), STATE_NONE);
 	return 0;
@@ -394,10 +394,10 @@ void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now)
 {
 	struct gmfs_found ignored;
 
-	forget_strange_slot_1(head);
-	open_slots(head);
-	if (check_seal(head, slot(head, 0), &ignored))
-		write_seal(head, 0, NULL, 0, 0, now, GMFS_OPEN);
+	gmfs_clear_foreign_slot_1(head);
+	gmfs_open_slots(head);
+	if (gmfs_check_seal(head, slot(head, 0), &ignored))
+		gmfs_write_seal(head, 0, NULL, 0, 0, now, GMFS_OPEN);
 }
 
 /**
@@ -411,11 +411,11 @@ void gmfs_head_date(const struct gmfs_head *head, const struct gmfs_stamp *now)
 	int newest = newest_slot(head, &generation);
 
 	if (newest >= 0)
-		write_date(head, get32(slot(head, newest)->crc), now);
+		gmfs_write_date(head, get32(slot(head, newest)->crc), now);
 }
 
 /**
- * gmfs_head_wipe - forget what is in the head
+ * gmfs_head_wipe - make the head say that there is nothing
  * @head: the head
  */
 void gmfs_head_wipe(const struct gmfs_head *head)

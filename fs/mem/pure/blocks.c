@@ -50,7 +50,7 @@ void gmfs_blocks_destroy(struct gmfs_blocks *b)
 }
 
 /**
- * gmfs_blocks_reset - forget every allocation
+ * gmfs_blocks_reset - free all blocks
  * @b: the allocator
  */
 void gmfs_blocks_reset(struct gmfs_blocks *b)
