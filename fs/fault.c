@@ -72,17 +72,21 @@ static vm_fault_t gmfs_map_written(struct vm_fault *vmf, unsigned int order)
 }
 
 /*
- * mm looks whether there is an entry and then asks for one, without a lock in
- * between; so two faults for one place may be of different orders, and mm warns if it
- * finds the other's. Therefore a PMD entry is what a fault of order 0 gets, too, if one
- * fits. What that depends on does not change while invalidate_lock is held for
- * reading, so either all enter the one or all the other.
+ * mm checks for an entry and then calls us unlocked, so two faults on one address can
+ * arrive with different orders, and mm warns if it finds the entry of the other. So a
+ * fault of order 0 enters a PMD entry, too, if one fits. What that depends on does not
+ * change while invalidate_lock is held for reading, so all faults enter the same.
  */
-static vm_fault_t gmfs_map_page(struct vm_fault *vmf)
+static vm_fault_t gmfs_map_page(struct vm_fault *vmf, unsigned int *order)
 {
 	vm_fault_t ret = gmfs_map_written(vmf, PMD_ORDER);
 
-	return ret == VM_FAULT_FALLBACK ? gmfs_map_written(vmf, 0) : ret;
+	*order = PMD_ORDER;
+	if (ret == VM_FAULT_FALLBACK) {
+		*order = 0;
+		ret = gmfs_map_written(vmf, 0);
+	}
+	return ret;
 }
 
 /* Allocate the block that a fault is about, unless it is there. */
@@ -204,19 +208,22 @@ static bool looks_again(const struct vm_fault *vmf)
 vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct inode *inode = file_inode(vmf->vma->vm_file);
+	unsigned int fits = order;
 	unsigned long ino = inode->i_ino;
 	vm_fault_t ret;
+	int entered;
 
 	if (order != 0 && order != PMD_ORDER && order != PUD_ORDER)
 		return VM_FAULT_FALLBACK;
 	do {
 		filemap_invalidate_lock_shared(inode->i_mapping);
-		ret = order ? gmfs_map_written(vmf, order) : gmfs_map_page(vmf);
+		ret = order ? gmfs_map_written(vmf, order) : gmfs_map_page(vmf, &fits);
 		filemap_invalidate_unlock_shared(inode->i_mapping);
 		if (ret)
 			break;
 		ret = gmfs_wait_until_ready(vmf);
 	} while (!ret);
+	entered = ret == VM_FAULT_NOPAGE ? fits : -1;
 	/* KVM and VFIO take VM_FAULT_OOM for EFAULT, which stops a guest. */
 	if (ret == VM_FAULT_OOM && vmf->flags & FAULT_FLAG_ALLOW_RETRY)
 		ret = gmfs_fault_wait(vmf, -ENOMEM);
@@ -225,7 +232,7 @@ vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 		ret = VM_FAULT_RETRY;
 	}
 	/* With VM_FAULT_RETRY the VMA and its file may be gone. */
-	trace_gmfs_fault(ino, vmf->pgoff, order, ret);
+	trace_gmfs_fault(ino, vmf->pgoff, order, entered, ret);
 	return ret;
 }
 

@@ -24,24 +24,26 @@ TRACE_EVENT(gmfs_restore,
 	TP_printk("inodes=%u err=%d", __entry->inodes, __entry->err)
 );
 
-/* A shared mapping's fault was answered: VM_FAULT_NOPAGE if it maps 2^order pages. */
+/* A fault of a shared mapping ends; @entered is the order of the entry, -1 without one. */
 TRACE_EVENT(gmfs_fault,
-	TP_PROTO(u64 ino, pgoff_t pgoff, unsigned int order, vm_fault_t result),
-	TP_ARGS(ino, pgoff, order, result),
+	TP_PROTO(u64 ino, pgoff_t pgoff, unsigned int requested, int entered, vm_fault_t result),
+	TP_ARGS(ino, pgoff, requested, entered, result),
 	TP_STRUCT__entry(
 		__field(u64, ino)
 		__field(pgoff_t, pgoff)
-		__field(unsigned int, order)
+		__field(unsigned int, requested)
+		__field(int, entered)
 		__field(unsigned int, result)
 	),
 	TP_fast_assign(
 		__entry->ino = ino;
 		__entry->pgoff = pgoff;
-		__entry->order = order;
+		__entry->requested = requested;
+		__entry->entered = entered;
 		__entry->result = (__force unsigned int)result;
 	),
-	TP_printk("ino=%llu pgoff=0x%lx order=%u result=0x%x", __entry->ino,
-		  __entry->pgoff, __entry->order, __entry->result)
+	TP_printk("ino=%llu pgoff=0x%lx requested=%u entered=%d result=0x%x", __entry->ino,
+		  __entry->pgoff, __entry->requested, __entry->entered, __entry->result)
 );
 
 #endif /* _GMFS_TRACE_H */

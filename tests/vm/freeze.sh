@@ -150,7 +150,7 @@ stage1() {
 		for event in 'freeze: freeze err=0' 'freeze: thaw err=0' \
 			'publish: size=[1-9][0-9]* generation=1 err=0' \
 			'restore: inodes=[1-9][0-9]* err=0' \
-			'fault: ino=[0-9]* pgoff=0x0 order=9 result=0x100' \
+			'fault: ino=[0-9]* pgoff=0x0 requested=9 entered=9 result=0x100' \
 			'zero: block=[1-9][0-9]* err=0'; do
 			check "event gmfs_$event" grep -q "gmfs_$event" /sys/kernel/tracing/trace
 		done
