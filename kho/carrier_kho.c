@@ -75,25 +75,44 @@ static int gmfs_add_image(struct gmfs_kho *k, const void *data, size_t size)
 	return 0;
 }
 
+/* Both kinds of subtree that are no image begin alike; end_subtree() follows. */
+static void begin_subtree(struct gmfs_fdt_writer *w, void *buf, size_t max)
+{
+	size_t prop;
+
+	gmfs_fdt_start(w, buf, max);
+	gmfs_fdt_begin_node(w, "");
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_COMPATIBLE);
+	gmfs_fdt_append(w, GMFS_COMPATIBLE, sizeof(GMFS_COMPATIBLE));
+	gmfs_fdt_close_prop(w, prop);
+}
+
+static size_t end_subtree(struct gmfs_fdt_writer *w)
+{
+	gmfs_fdt_end_node(w);
+	return gmfs_fdt_finish(w);
+}
+
+static void put_u64(struct gmfs_fdt_writer *w, const char *name, u64 value)
+{
+	size_t prop = gmfs_fdt_open_prop(w, name);
+
+	gmfs_fdt_append_u64(w, value);
+	gmfs_fdt_close_prop(w, prop);
+}
+
 /* A tree that says where the image is. */
 static size_t write_head(const struct gmfs_kho *k, void *buf, size_t max, size_t image_size)
 {
 	struct gmfs_fdt_writer w;
 	size_t prop;
 
-	gmfs_fdt_start(&w, buf, max);
-	gmfs_fdt_begin_node(&w, "");
-	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_COMPATIBLE);
-	gmfs_fdt_append(&w, GMFS_COMPATIBLE, sizeof(GMFS_COMPATIBLE));
-	gmfs_fdt_close_prop(&w, prop);
-	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_IMAGE_SIZE);
-	gmfs_fdt_append_u64(&w, image_size);
-	gmfs_fdt_close_prop(&w, prop);
+	begin_subtree(&w, buf, max);
+	put_u64(&w, GMFS_PROP_IMAGE_SIZE, image_size);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_IMAGE_VMALLOC);
 	gmfs_fdt_append(&w, &k->preserved, sizeof(k->preserved));
 	gmfs_fdt_close_prop(&w, prop);
-	gmfs_fdt_end_node(&w);
-	return gmfs_fdt_finish(&w);
+	return end_subtree(&w);
 }
 
 static int gmfs_publish_large(struct gmfs_kho *k, const void *image, size_t size)
@@ -126,19 +145,12 @@ static size_t write_record(void *buf, size_t max, const struct gmfs_copy *copy)
 	struct gmfs_fdt_writer w;
 	size_t prop;
 
-	gmfs_fdt_start(&w, buf, max);
-	gmfs_fdt_begin_node(&w, "");
-	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_COMPATIBLE);
-	gmfs_fdt_append(&w, GMFS_COMPATIBLE, sizeof(GMFS_COMPATIBLE));
-	gmfs_fdt_close_prop(&w, prop);
+	begin_subtree(&w, buf, max);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_IMAGE_CRC);
 	gmfs_fdt_append_u32(&w, copy->crc);
 	gmfs_fdt_close_prop(&w, prop);
-	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_GENERATION);
-	gmfs_fdt_append_u64(&w, copy->generation);
-	gmfs_fdt_close_prop(&w, prop);
-	gmfs_fdt_end_node(&w);
-	return gmfs_fdt_finish(&w);
+	put_u64(&w, GMFS_PROP_GENERATION, copy->generation);
+	return end_subtree(&w);
 }
 
 static int gmfs_publish_record(struct gmfs_kho *k, const struct gmfs_copy *copy)
