@@ -19,7 +19,7 @@
  * @at: block of the file
  * @contiguous: how many blocks from there on are one run; set on success
  *
- * Context: the mapping's invalidate_lock is held, or nobody changes blocks.
+ * Context: the mapping's invalidate_lock is held, or no task changes blocks.
  * Return: the region's block, or GMFS_HOLE.
  */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous)
@@ -94,7 +94,7 @@ int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len)
  *
  * Context: the mapping's invalidate_lock is held for writing; or for reading, if it is
  * about a VMA that is locked for writing.
- * Return: false if there is none.
+ * Return: false if none can.
  */
 bool gmfs_file_may_have_pud(struct inode *inode, loff_t pos)
 {
@@ -198,7 +198,7 @@ loff_t gmfs_llseek(struct file *file, loff_t offset, int whence)
 int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 		u64 len)
 {
-	bool tell = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
+	bool show_phys = ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
 	struct run run;
 	u64 phys;
 	u32 flags, at, to;
@@ -218,10 +218,10 @@ int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 		flags = run.last ? FIEMAP_EXTENT_LAST : 0;
 		if (!run.written)
 			flags |= FIEMAP_EXTENT_UNWRITTEN;
-		if (!tell)
+		if (!show_phys)
 			flags |= FIEMAP_EXTENT_UNKNOWN;
 		err = fiemap_fill_next_extent(info, (u64)at << GMFS_BLOCK_SHIFT,
-					      tell ? phys : 0,
+					      show_phys ? phys : 0,
 					      (u64)run.nr << GMFS_BLOCK_SHIFT, flags);
 		if (err || run.last)
 			break;

@@ -27,7 +27,7 @@ static void count_blocks(struct inode *inode)
 	inode->i_blocks = (u64)gmfs_i(inode)->extents.blocks << (GMFS_BLOCK_SHIFT - 9);
 }
 
-/* Zero [from, to) of a file, all in one block, if anybody can have seen it. */
+/* Zero [from, to) of a file, all in one block, if the block is written. */
 static int gmfs_zero_part(struct inode *inode, loff_t from, loff_t to)
 {
 	u32 at = from >> GMFS_BLOCK_SHIFT, block, contiguous;
@@ -46,9 +46,9 @@ static int gmfs_zero_part(struct inode *inode, loff_t from, loff_t to)
  * @from: first byte
  * @to: byte after the last
  *
- * Whole blocks, and no others: a guest pays for each entry that goes with a fault. But
- * no part of a PUD entry can be removed (zap_pud_range() in mm/memory.c), so all of a
- * GiB goes that may have one. It has none any more when blocks of it have changed.
+ * Whole blocks alone: each entry that is removed costs a guest a fault. But
+ * no part of a PUD entry can be removed (zap_pud_range() in mm/memory.c), so a GiB that
+ * may have one is unmapped whole. Once blocks of the GiB have changed, it cannot have one.
  *
  * Context: the mapping's invalidate_lock is held for writing, and what is to change
  * has not yet; may sleep.
@@ -164,8 +164,8 @@ int gmfs_file_resize(struct inode *inode, loff_t size)
 }
 
 /*
- * Make [from, to) read as zeroes but for the whole blocks in it, which nobody
- * maps any more. Those are [*first, *last), if any.
+ * Make [from, to) read as zeroes except the whole blocks in it, which are unmapped.
+ * Those are [*first, *last), if any.
  */
 static int gmfs_clear_edges(struct inode *inode, loff_t from, loff_t to, u32 *first,
 			    u32 *last)
@@ -192,8 +192,9 @@ static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
 	u32 first, last;
 	int err;
 
+	/* vfs_fallocate() has checked that; loop and LIO call ->fallocate() themselves. */
 	to = min_t(loff_t, to, gmfs_region_of(inode)->size);
-	/* There is nothing after EOF, so EOF's block goes as a whole. */
+	/* The rest of the block is behind EOF and empty: free the whole block. */
 	if (to >= i_size_read(inode))
 		to = round_up(to, GMFS_BLOCK_SIZE);
 	if (from >= to)

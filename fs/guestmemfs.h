@@ -18,7 +18,7 @@
 
 /**
  * struct gmfs_options - how the tree is mounted
- * @given: which of the options somebody named, by bit
+ * @given: which of the options the mount named, by bit
  * @uid: owner of the root directory
  * @gid: group of the root directory
  * @mode: permissions of the root directory
@@ -68,7 +68,7 @@ enum gmfs_loading {
  *	one came with more
  * @xattr_lock: protects the extended attributes of all inodes
  * @kobj: the directory in sysfs
- * @kobj_released: nobody uses @kobj any more
+ * @kobj_released: completed when the last user of @kobj is gone
  */
 struct gmfs_tree {
 	struct list_head list;

@@ -79,7 +79,7 @@ u32 gmfs_inode_flags(struct inode *inode)
 
 /**
  * gmfs_inode_set_flags - set them
- * @inode: the inode, which nobody else knows yet, or locked
+ * @inode: the inode, which no other task knows yet, or locked
  * @flags: as gmfs_inode_flags() returns them
  */
 void gmfs_inode_set_flags(struct inode *inode, u32 flags)
@@ -187,7 +187,7 @@ err_count:
  * @mode: type and permissions
  * @dev: of a device node
  *
- * It takes its room in an image whether there is any or not.
+ * It takes its room in an image even if none is left.
  *
  * Context: may sleep.
  * Return: the inode; -ENOSPC if there are GMFS_MAX_INODES; -ENOMEM.

@@ -233,7 +233,7 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 		err = gmfs_deny_shared(inode);
 		if (err)
 			return err;
-		/* As if by a block device: there is none to say how much. */
+		/* No block device gives this size. */
 		file->f_ra.ra_pages = GMFS_BLOCK_PAGES;
 		vma->vm_ops = &gmfs_paged_vm_operations;
 		return 0;

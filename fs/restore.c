@@ -23,7 +23,7 @@ static struct timespec64 inode_time(const struct gmfs_image_time *t)
 	return (struct timespec64){ t->sec, t->nsec };
 }
 
-/* Bits of blocks that are nobody's mean nothing: a free block is unwritten. */
+/* The bit of a block without a file means nothing: a free block is unwritten. */
 static void take_written(struct gmfs_region *r, const u8 *written, const struct gmfs_extent *e)
 {
 	u32 i;

@@ -190,10 +190,10 @@ int gmfs_status_add(struct gmfs_handover *h)
 }
 
 /**
- * gmfs_status_remove - remove the directory, or what there is of it
+ * gmfs_status_remove - remove the directory, or the part that was made
  * @h: the tree
  *
- * Context: the gate is not held, as it waits for whoever reads there; may sleep.
+ * Context: the gate is not held, as it waits for readers; may sleep.
  */
 void gmfs_status_remove(struct gmfs_handover *h)
 {

@@ -162,7 +162,7 @@ struct gmfs_tree *gmfs_tree_find(const char *name)
 int gmfs_charge(struct gmfs_tree *tree, u32 bytes)
 {
 	if (!bytes)
-		return 0;	/* giving back goes on where there is too little */
+		return 0;	/* allowed even if the room is below zero */
 	if (atomic64_sub_return(bytes, &tree->room) >= 0)
 		return 0;
 	gmfs_uncharge(tree, bytes);

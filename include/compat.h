@@ -56,7 +56,7 @@ static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn
 /*
  * Another fault can bring a table of PMD entries at any time, and insert_pud() warns
  * of it if told that this is for a write. The VMA's protection lets one through, but
- * while soft-dirty is tracked: then there is no PUD entry.
+ * while soft-dirty is tracked: then no PUD entry is entered.
  */
 static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn)
 {

@@ -158,7 +158,7 @@ void gmfs_active_add(struct gmfs_handover *h)
  * gmfs_active_remove - undo gmfs_active_add(), if it was done
  * @h: the tree
  *
- * The switch for all trees goes with the last one.
+ * The last tree takes the switch for all trees with it.
  *
  * Context: no gate is held, as it waits for a writer to the switch; may sleep.
  */

@@ -352,7 +352,7 @@ int gmfs_kho_retrieve(const struct gmfs_kho *k, struct gmfs_copy *copy)
 	if (get_unaligned_be32(subtree) == GMFS_KHO_TAKEN)
 		return -ENOENT;
 	if (read_head(subtree, subtree_size, &preserved, &large_size)) {
-		/* Takes the pages even if it fails: there is no second try. */
+		/* Takes the pages even if it fails, so it cannot be tried again. */
 		got.image = kho_restore_vmalloc(&preserved);
 		err = -EIO;
 	} else {

@@ -130,7 +130,7 @@ int gmfs_slots_open(struct gmfs_slots *s)
 }
 
 /**
- * gmfs_slots_wipe - make the head say that there is nothing
+ * gmfs_slots_wipe - empty the head
  * @s: the carrier
  *
  * Context: may sleep.

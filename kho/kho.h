@@ -20,7 +20,7 @@ struct gmfs_handover;
  *	the gate is held for writing, the tree is mounted, and a second call writes the same
  * @count_inodes: how many inodes the mounted tree has
  * @add_status: make the tree's directory in sysfs; 0 or -ENOMEM
- * @remove_status: remove what there is of it, and wait for its readers
+ * @remove_status: remove it, or the part that was made, and wait for its readers
  */
 struct gmfs_tree_ops {
 	void (*write_inodes)(struct gmfs_handover *h, struct gmfs_fdt_writer *w);
@@ -48,7 +48,7 @@ struct gmfs_tree_ops {
  * @image_inodes: inodes in @image
  * @quarantine: why @image cannot be mounted, or NULL; protected by @change
  * @quarantine_record: the record that KHO's image in quarantine came with
- * @pinned: @image is all there is of the tree, so the module must stay; protected
+ * @pinned: only @image holds the tree, so the module must stay; protected
  *	by @change
  * @wiped: firmware takes over: the head is wiped and nothing is sealed any more
  * @slots: the region carrier

@@ -62,7 +62,7 @@ static int gmfs_publish(struct gmfs_handover *h, gfp_t gfp)
 		gmfs_set_image(h, image, size, h->ops->count_inodes(h));
 	}
 	if (!h->image)
-		return 0;	/* the head has what there is */
+		return 0;	/* the head has the image */
 	if (!h->quarantine)
 		err = gmfs_seal_image(h, h->image, h->image_size);
 	if (gmfs_kho_is_on() && (!err || last)) {
@@ -145,7 +145,7 @@ static bool is_kexec(unsigned long code, const void *cmd)
 	       !strcmp(cmd, "kexec reboot");
 }
 
-/* A kexec that was not prepared loses nothing either: there is no later chance. */
+/* Publish for a kexec that was not prepared: this is the last chance. */
 static int gmfs_on_reboot(struct notifier_block *nb, unsigned long code, void *cmd)
 {
 	struct gmfs_handover *h = container_of(nb, struct gmfs_handover, on_reboot);
@@ -171,7 +171,7 @@ static int gmfs_on_sleep(struct notifier_block *nb, unsigned long event, void *u
 }
 
 /**
- * gmfs_publish_init - publish on a kexec that nobody prepared, and prevent suspend
+ * gmfs_publish_init - publish at a kexec without preparation, and prevent suspend
  * @h: the tree
  *
  * Context: loading, when there is a tree.

@@ -23,7 +23,7 @@ TRACE_EVENT(gmfs_freeze,
 	TP_printk("%s err=%d", __entry->on ? "freeze" : "thaw", __entry->err)
 );
 
-/* An image was sealed in the region's head, and given to KHO if there is KHO. */
+/* An image was sealed in the region's head, and given to KHO if this kernel has it. */
 TRACE_EVENT(gmfs_publish,
 	TP_PROTO(size_t size, u64 generation, int err),
 	TP_ARGS(size, generation, err),

@@ -209,8 +209,8 @@ static int gmfs_set_cache_mode(u64 base, u64 size)
  * Says in the log what is wrong.
  *
  * Context: may sleep.
- * Return: 0; -EINVAL if the range is malformed; -EBUSY if the kernel or somebody
- * else uses it; -ENXIO if it is no memory; -EOPNOTSUPP if memory is encrypted;
+ * Return: 0; -EINVAL if the range is malformed; -EBUSY if the kernel or another
+ * driver uses it; -ENXIO if it is no memory; -EOPNOTSUPP if memory is encrypted;
  * -ENOMEM.
  */
 int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)

@@ -2,11 +2,10 @@
 /**
  * DOC: blocks
  *
- * A free block is *unwritten*: what it holds is an earlier owner's, and nobody
- * sees it. A file that gets it zeroes it when it is first touched, or before
- * that if fallocate() is asked to; from then on it is *written*. It becomes
- * unwritten again when it gets free, or by FALLOC_FL_ZERO_RANGE; with the mount
- * option "scrub" it is zeroed there and then.
+ * A free block is *unwritten*: it holds data of an earlier owner, which no task can
+ * read. The file that gets the block zeroes it at the first access, or earlier by
+ * fallocate(); from then on the block is *written*. Freeing it, or FALLOC_FL_ZERO_RANGE,
+ * makes it unwritten again. If the region is scrubbed, both zero it at once.
  *
  * The kernel maps a block for as long as it zeroes or copies it, no longer.
  */
@@ -68,7 +67,7 @@ int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to)
  *
  * The head is in use always.
  *
- * Context: nobody else uses the region.
+ * Context: no other task uses the region.
  */
 void gmfs_region_reset(struct gmfs_region *r)
 {
@@ -161,7 +160,7 @@ static int gmfs_zero_written(struct gmfs_region *r, u32 start, u32 nr)
  * @from: first block of the file
  * @to: block after the last
  *
- * Nobody may map them any more. The next owner will find them zeroed.
+ * The caller has unmapped them. The next owner will find them zeroed.
  *
  * Context: the file's invalidate_lock is held for writing, or it is being
  * evicted; may sleep.
@@ -191,7 +190,7 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
  * @from: first block of the file
  * @to: block after the last
  *
- * Nobody may map them any more. They stay the file's and become unwritten, or
+ * The caller has unmapped them. They stay with the file and become unwritten, or
  * are zeroed if @r->scrub.
  *
  * Context: inside gmfs_change_begin(), with the file's invalidate_lock held for

@@ -15,7 +15,7 @@ struct gmfs_image_time {
 enum { GMFS_ATIME, GMFS_MTIME, GMFS_CTIME, GMFS_BTIME, GMFS_NR_TIMES };
 
 /**
- * struct gmfs_image_inode - one inode as the image tells it
+ * struct gmfs_image_inode - one inode as the image describes it
  * @ino: its number
  * @mode: type and permissions
  * @uid: owner

@@ -236,7 +236,7 @@ static int gmfs_check_tree(struct gmfs_image *img, struct entry *e,
 		if (err)
 			return err;
 	}
-	/* A directory that has a name was reached: nobody else could name it. */
+	/* A directory that has a name was reached: no other could name it. */
 	for (i = 1; i < img->nr_inodes; i++)
 		if (!e[i].links)
 			return refuse(img, -EINVAL, "inode %llu has no name",
@@ -294,7 +294,7 @@ int gmfs_image_check(struct gmfs_image *img, const void *buf, size_t size,
 	e = kvcalloc(img->nr_inodes + 1, sizeof(*e), GFP_KERNEL);
 	queue = kvcalloc(img->nr_inodes + 1, sizeof(*queue), GFP_KERNEL);
 	if (!used || !e || !queue)
-		err = refuse(img, -ENOMEM, "there is no memory to check it");
+		err = refuse(img, -ENOMEM, "no memory to check it");
 	if (!err)
 		err = gmfs_check_inodes(img, e, used);
 	if (!err)

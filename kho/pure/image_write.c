@@ -28,7 +28,7 @@ static void put_pair(struct gmfs_fdt_writer *w, const char *name, u32 a, u32 b)
 	put_u64(w, name, (u64)a << 32 | b);
 }
 
-/* The tree's frame, the root's properties but for the bitmap, all the names. */
+/* The tree's frame, the root's properties except the bitmap, all the names. */
 #define FIXED_BYTES	1024
 
 /**

@@ -218,7 +218,7 @@ int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found)
  * @found: set if true; @found->why says which region
  *
  * For one that was moved. Only its own address makes it one; but a guest that
- * guesses that of its memory can write what looks like a seal, so nobody may ask
+ * guesses that of its memory can write what looks like a seal, so callers must not ask
  * where guests have memory.
  *
  * Return: true if there is slot 0 of a region at @addr.
@@ -415,7 +415,7 @@ void gmfs_head_date(const struct gmfs_head *head, const struct gmfs_stamp *now)
 }
 
 /**
- * gmfs_head_wipe - make the head say that there is nothing
+ * gmfs_head_wipe - empty the head
  * @head: the head
  */
 void gmfs_head_wipe(const struct gmfs_head *head)

@@ -50,7 +50,7 @@ enum gmfs_belief {
  * @size: bytes at @image
  * @stamp: of the newest slot, or of the one that is wrong
  * @dated: the slot that @stamp is of is whole
- * @why: if there is something and it is no sealed image: what is wrong
+ * @why: why a head that is not empty has no sealed image
  */
 struct gmfs_found {
 	u64 generation;
@@ -91,7 +91,7 @@ void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now);
 void gmfs_head_wipe(const struct gmfs_head *head);
 
 /*
- * From whoever uses this. gmfs_seal_store() copies into the head, and no later
+ * The user of this file defines these. gmfs_seal_store() copies into the head, and no later
  * store gets there before it; gmfs_crc32c() is as RFC 3720 has it.
  */
 void gmfs_seal_store(void *to, const void *from, size_t len);

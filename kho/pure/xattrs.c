@@ -47,9 +47,9 @@ int gmfs_xattrs_next(const void *data, u32 size, u32 *pos, struct gmfs_xattr *x)
  * gmfs_xattrs_find - look for an attribute
  * @xs: the attributes
  * @name: its name
- * @x: what was found, set if there is one
+ * @x: what was found, set if it is found
  *
- * Return: whether there is one.
+ * Return: whether it is found.
  */
 bool gmfs_xattrs_find(const struct gmfs_xattrs *xs, const char *name,
 		      struct gmfs_xattr *x)
