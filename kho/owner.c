@@ -103,7 +103,7 @@ void gmfs_quarantine(struct gmfs_handover *h, const char *why)
 	lockdep_assert_held_write(&h->change);
 	kfree(h->quarantine);
 	h->quarantine = kasprintf(GFP_KERNEL | __GFP_NOFAIL,
-				  "the last kernel's image is refused: %s; nothing is lost until mounted with -o discard",
+				  "the last kernel's image is quarantined: %s; nothing is lost until mounted with -o discard",
 				  why);
 	pr_err("%s\n", h->quarantine);
 }

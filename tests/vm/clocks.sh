@@ -16,7 +16,7 @@ refuses() {
 	new_log >/dev/null
 	check "$1: load" load
 	logs "$1: a line of the log says why" \
-		"refused: since then -?[0-9]+ s by the wall clock, [0-9]+ s by the TSC"
+		"quarantined: since then -?[0-9]+ s by the wall clock, [0-9]+ s by the TSC"
 	same "$1: quarantined" quarantined "$(cat $status/state)"
 	if mount_g 2>/dev/null; then
 		report "not ok" "$1: it was mounted"

@@ -31,14 +31,14 @@ published() {
 look() {
 	new_log >/dev/null
 	check "load" load
-	logs "refused: $1" "refused: .*($1)"
+	logs "refused: $1" "quarantined: .*($1)"
 	if mount_g 2>/tmp/err; then
 		report "not ok" "mounted in spite of: $1"
 	else
 		report ok "mount refused"
 	fi
 	same "its reason is in one line of the log" 1 \
-		"$(dmesg | grep -c 'guestmemfs: the last kernel.s image is refused')"
+		"$(dmesg | grep -c 'guestmemfs: the last kernel.s image is quarantined')"
 	refused "rmmod would lose it" "in use" rmmod guestmemfs
 }
 

@@ -50,7 +50,7 @@ refuses() {
 	new_log >/dev/null
 	check "$1: load" load "${@:3}"
 	refused "$1: no mount" "$2" mount_says
-	same "$1: one line in the log" 1 "$(new_log | grep -c 'image is refused')"
+	same "$1: one line in the log" 1 "$(new_log | grep -c 'image is quarantined')"
 	same "$1: state" quarantined "$(cat $status/state)"
 	check "$1: the reason is in sysfs" grep -q "$2" $status/quarantine
 }
