@@ -29,11 +29,13 @@
  * @list: written under @lock, read under RCU
  * @dir: /sys/kernel/kho while this module has made it; written under @lock
  */
-static struct switches {
+struct switches {
 	struct mutex lock;
 	struct list_head list;
 	struct kobject *dir;
-} all = {
+};
+
+static struct switches all = {
 	.lock = __MUTEX_INITIALIZER(all.lock),
 	.list = LIST_HEAD_INIT(all.list),
 };

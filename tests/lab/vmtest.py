@@ -152,7 +152,8 @@ same("limit: the report says by whom and why",
      because(large))
 same("limit: it is not run again", False, large.lost_a_cpu())
 same("limit: a VM with less is not killed", None, vm("sleep", "0.3").killed)
-same("time: a VM that takes longer is killed", "no verdict within N s", because(vm("sleep", "9", seconds=1)))
+same("time: a VM that takes longer is killed", "no verdict within N s",
+     because(vm("sleep", "9", seconds=1)))
 same("time: one that takes no notice gets SIGKILL", -9,
      vm("sh", "-c", "trap '' TERM; exec sleep 9", seconds=1).process.returncode)
 silent = vm("sleep", "9", age=100, silence=99)
