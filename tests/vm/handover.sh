@@ -21,8 +21,8 @@ stage1() {
 		truncate -s 1 $mnt/vms/small$i
 	done
 	rm $mnt/vms/small*[13579]
-	check "a file of 500M" truncate -s 500M $mnt/vms/untouched
-	check "a file of all that is left but 14 blocks, in pieces" \
+	check "fill: a file of 500 MiB" truncate -s 500M $mnt/vms/untouched
+	check "fill: a file of all but 14 blocks, in pieces" \
 		truncate -s $((($(stat -f -c %f $mnt) - 14) * 2))M $mnt/vms/one/pieces
 	/job/tests/mapped poke $mnt/vms/one/pieces 300000000 'far out'
 	touch "$mnt/vms/a name with spaces, ümläuts and "$'\n'" a newline"
@@ -55,7 +55,7 @@ stage1() {
 	sed -i "s/^free [0-9]* /free $(($(stat -f -c %f $mnt) + 2)) /" /job/tree
 	sed -i "s/^inodes .*/inodes $(($(stat -f -c '%c - %d' $mnt) - 1))/" /job/tree
 	check "publish" bash -c 'echo 1 >/sys/kernel/kho/active'
-	check "there is a file of several extents" bash -c \
+	check "fill: a file has several extents" bash -c \
 		"dtc -q -I dtb -O dts /sys/fs/guestmemfs/image |
 		grep -qE 'extents = <(0x[0-9a-f]+ ){5,}'"
 	next_stage
@@ -67,13 +67,13 @@ stage2() {
 	logs "takes over" "took over [0-9]* inodes from $carrier"
 	check "mount" mount_g
 	compare "after a kexec"
-	check "unwritten blocks are zero" /job/tests/mapped zero $mnt/vms/untouched
+	check "next kernel: unwritten blocks read as zeroes" /job/tests/mapped zero $mnt/vms/untouched
 	remember
-	check "the tree is not frozen" touch $mnt/second
+	check "next kernel: the tree is not frozen" touch $mnt/second
 	ino=$(stat -c %i $mnt/second)
-	check "no number is used twice" test \
+	check "next kernel: no inode number is used twice" test \
 		"$(find $mnt -inum "$ino" | wc -l)" = 1
-	check "a new file gets no old data" sh -c \
+	check "next kernel: a new file gets no old data" sh -c \
 		"truncate -s 20M $mnt/second && /job/tests/mapped zero $mnt/second"
 	/job/tests/mapped fill $mnt/second 99
 	remember
@@ -88,7 +88,7 @@ stage2() {
 
 stage3() {
 	# No mount here: the image goes on as it is.
-	check "load only" load
+	check "third kernel: load, and no mount" load
 	next_stage
 }
 
@@ -97,23 +97,23 @@ stage4() {
 	compare "a kexec without active, and one without a mount"
 	check "publish" bash -c 'echo 1 >/sys/kernel/kho/active'
 	umount $mnt
-	check "withdraw while not mounted" bash -c 'echo 0 >/sys/kernel/kho/active'
-	check "publish while not mounted" bash -c 'echo 1 >/sys/fs/guestmemfs/active'
+	check "unmounted: withdraw" bash -c 'echo 0 >/sys/kernel/kho/active'
+	check "unmounted: publish" bash -c 'echo 1 >/sys/fs/guestmemfs/active'
 	next_stage
 }
 
 stage5() {
 	start
 	compare "published while not mounted"
-	refused "immutable still" "not permitted" rm -f $mnt/vms/immutable
+	refused "next kernel: an immutable file still is" "not permitted" rm -f $mnt/vms/immutable
 	chattr -i $mnt/vms/immutable
 	chattr -a $mnt/vms/log
 	rm -r ${mnt:?}/*
 	umount $mnt
 	check "empty: unload" rmmod guestmemfs
 	start
-	same "what was taken over once does not come back" 0 \
+	same "next kernel: an image that was taken over does not come back" 0 \
 		"$(find $mnt -mindepth 1 | wc -l)"
 	truncate -s 1G $mnt/all
-	check "nothing of old contents either" /job/tests/mapped zero $mnt/all
+	check "next kernel: no old contents come back" /job/tests/mapped zero $mnt/all
 }

@@ -35,34 +35,34 @@ stage1() {
 	wrong "nr_inodes= too many" "nr_inodes=65537 is not between" nr_inodes=65537
 	wrong "uid=" "uid" uid=lots
 	wrong "a value that none takes" "scrub" scrub=yes
-	check "nothing of it is mounted" sh -c "! grep -q guestmemfs /proc/mounts"
+	check "wrong options: nothing is mounted" sh -c "! grep -q guestmemfs /proc/mounts"
 
-	check "mount" mount_g -o uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub,sparse
-	same "shown" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub,sparse" "$(shown)"
-	refused "not with nosparse beside it" "mounted with other options already" \
+	check "mount: with options" mount_g -o uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub,sparse
+	same "mount: shows its options" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=5,huge=pmd,scrub,sparse" "$(shown)"
+	refused "second mount: nosparse beside sparse is refused" "mounted with other options already" \
 		bash -c "mount -t guestmemfs -o nosparse none /mnt/2 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
 	mount -o remount,nosparse $mnt
-	same "the root directory" "12 34 750" "$(stat -c '%u %g %a' $mnt)"
-	same "statfs" "5 4" "$(stat -f -c '%c %d' $mnt)"
+	same "mount: the root directory has uid, gid and mode" "12 34 750" "$(stat -c '%u %g %a' $mnt)"
+	same "statfs: nr_inodes, less the root" "5 4" "$(stat -f -c '%c %d' $mnt)"
 	check "as many inodes: 4 beside the root" touch $mnt/1 $mnt/2 $mnt/3 $mnt/4
 	refused "as many inodes: none more" "No space left" touch $mnt/5
 	refused "as many inodes: none more without a name" "No space left" /job/tests/tmpfile $mnt $mnt/5
-	check "a link is none" ln $mnt/1 $mnt/5
-	refused "fewer than are in use" "nr_inodes=4 is less than the 5 in use" \
+	check "as many inodes: a hard link is none" ln $mnt/1 $mnt/5
+	refused "nr_inodes: no fewer than are in use" "nr_inodes=4 is less than the 5 in use" \
 		bash -c "mount -o remount,nr_inodes=4 $mnt 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
-	check "more" mount -o remount,nr_inodes=6 $mnt
-	check "are had" touch $mnt/6
-	refused "an owner is not for remount" "use chown and chmod" \
+	check "nr_inodes: can be raised" mount -o remount,nr_inodes=6 $mnt
+	check "nr_inodes: raised, one more file can be made" touch $mnt/6
+	refused "uid=: remount is refused" "use chown and chmod" \
 		bash -c "mount -o remount,uid=77 $mnt 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
-	same "the others stay" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=6,huge=pmd,scrub" "$(shown)"
+	same "remount: the other options stay" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=6,huge=pmd,scrub" "$(shown)"
 
-	check "a second mount without options" mount -t guestmemfs none /mnt/2
+	check "second mount: without options" mount -t guestmemfs none /mnt/2
 	umount /mnt/2
-	check "or the same ones" mount -t guestmemfs -o huge=pmd,scrub,nosparse none /mnt/2
+	check "second mount: with the same options" mount -t guestmemfs -o huge=pmd,scrub,nosparse none /mnt/2
 	umount /mnt/2
-	refused "not with others" "mounted with other options already" \
+	refused "second mount: other options are refused" "mounted with other options already" \
 		bash -c "mount -t guestmemfs -o huge=never none /mnt/2 2>&1; e=\$?; dmesg | tail -n 2; exit \$e"
-	same "and that changed nothing" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=6,huge=pmd,scrub" "$(shown)"
+	same "second mount: a refused one changes no option" "rw,relatime,uid=12,gid=34,mode=750,nr_inodes=6,huge=pmd,scrub" "$(shown)"
 
 	rm $mnt/6
 	truncate -s 1G $mnt/big
@@ -76,18 +76,18 @@ stage1() {
 	check "huge=never: remount" mount -o remount,huge=never $mnt
 	same "huge=never: 512 faults a block" 32768 \
 		"$(truncate -s 128M $mnt/big; faults $mnt/big)"
-	check "read-only" mount -o remount,ro $mnt
-	refused "no writes" "Read-only" touch $mnt/7
+	check "remount: read-only" mount -o remount,ro $mnt
+	refused "read-only: no file can be made" "Read-only" touch $mnt/7
 	mount -o remount,rw $mnt
 
 	mount -o remount,huge=pud $mnt
 	physical=$(where $mnt/big)
 	mapped fill $mnt/big 99
 	umount $mnt
-	check "mount with fewer inodes than there are" mount_g -o nr_inodes=2
-	check "shows them all" test -e $mnt/5
-	refused "but makes no more" "No space left" touch $mnt/8
-	same "scrub is not for ever" "rw,relatime,nr_inodes=2" "$(shown)"
+	check "nr_inodes: mounts with fewer than there are" mount_g -o nr_inodes=2
+	check "nr_inodes: fewer than there are: all are there" test -e $mnt/5
+	refused "nr_inodes: fewer than there are: no more can be made" "No space left" touch $mnt/8
+	same "scrub: the next mount is without it" "rw,relatime,nr_inodes=2" "$(shown)"
 	same "scrub: a file in use is not zeroed" "$(mapped word 99)" "$(peek)"
 	rm $mnt/big
 	same "no scrub: a free block keeps its contents" "$(mapped word 99)" "$(peek)"

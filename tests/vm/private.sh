@@ -46,10 +46,10 @@ rdonly() {
 stage1() {
 	start
 	truncate -s 8M $p
-	check "copy on write" /job/tests/private cow $p
+	check "private mapping: copy on write" /job/tests/private cow $p
 	check "shared and private mappings exclude each other" /job/tests/private busy $p
-	check "nothing stale is seen" /job/tests/private stale $p
-	check "no punch, no truncate beside them" /job/tests/private change $p
+	check "private mapping: shows nothing stale" /job/tests/private stale $p
+	check "private mapping: no punch and no truncate beside it" /job/tests/private change $p
 	check "shared mappings to read count as private ones" /job/tests/private readers $p
 	truncate -s 0 $p
 	truncate -s 8M $p
@@ -57,34 +57,34 @@ stage1() {
 	rdonly
 	truncate -s 8M $p
 	check "pages: O_DIRECT, process_vm_readv, vmsplice, mlock" /job/tests/private pages $p
-	check "2 MiB folios, mapped by PMDs" /job/tests/private huge $p
+	check "private mapping: 2 MiB folios, mapped by PMDs" /job/tests/private huge $p
 
 	holding /job/tests/private hold $p
-	same "what is read is cached" 8388608 "$(cached)"
+	same "page cache: has what was read" 8388608 "$(cached)"
 	truncate -s 8M $mnt/q
-	refused "no write beside it, by a copy" "Text file busy" \
+	refused "private mapping: no copy_file_range() to its file" "Text file busy" \
 		io -c "copy_range -l 4096 $mnt/q" $p
 	kill $!
 	wait $! 2>/dev/null
-	same "and stays for the next" 8388608 "$(cached)"
+	same "page cache: stays for the next process" 8388608 "$(cached)"
 	echo 1 >/proc/sys/vm/drop_caches
-	same "but can go" 0 "$(cached)"
+	same "page cache: can be dropped" 0 "$(cached)"
 	truncate -s 900M $mnt/big
 	/job/tests/mapped fill $mnt/big 3
 	want=$(/job/tests/mapped sum $mnt/big)
 	p=$mnt/big
-	same "a large file, read through a private mapping" "$want" "$(/job/tests/mapped private-sum $p)"
-	check "is cached" test "$(cached)" -gt 900000000
+	same "private mapping: a large file has its contents" "$want" "$(/job/tests/mapped private-sum $p)"
+	check "page cache: has the large file" test "$(cached)" -gt 900000000
 	free=$(awk '/MemFree/ { print int($2 / 1024) }' /proc/meminfo)
-	check "memory pressure" /job/tests/hog $((free + 300))
+	check "memory pressure: more memory than is free is used" /job/tests/hog $((free + 300))
 	report info "900 MiB cached, $free MiB free before the pressure; $(($(cached) >> 20)) MiB cached after"
-	check "evicts it" test "$(cached)" -lt 943718400
-	same "and it is read again" "$want" "$(/job/tests/mapped private-sum $p)"
+	check "memory pressure: evicts the large file" test "$(cached)" -lt 943718400
+	same "memory pressure: then the file is read again" "$want" "$(/job/tests/mapped private-sum $p)"
 	echo 1 >/sys/fs/guestmemfs/active
 	echo 1 >/proc/sys/vm/drop_caches
-	same "frozen, too" "$want" "$(/job/tests/mapped private-sum $p)"
+	same "frozen: a private mapping reads the file" "$want" "$(/job/tests/mapped private-sum $p)"
 	echo 0 >/sys/fs/guestmemfs/active
-	check "umount with pages cached" umount $mnt
+	check "umount: succeeds with pages cached" umount $mnt
 	check "mount" mount_g
-	same "contents" "$want" "$(/job/tests/mapped sum $p)"
+	same "umount and mount: contents are as they were" "$want" "$(/job/tests/mapped sum $p)"
 }

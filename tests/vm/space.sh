@@ -19,7 +19,7 @@ metadata() {
 	local room i x=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 	rm -r ${mnt:?}/*
 	room=$(stat -f -c %d $mnt)
-	check "some 2,000 inodes for 1 GiB" test "$room" -gt 2000 -a "$room" -lt 2300
+	check "full tree: some 2,000 inodes for 1 GiB" test "$room" -gt 2000 -a "$room" -lt 2300
 	for i in 1 2 3 4 5 6; do
 		x=$x$x
 	done
@@ -36,12 +36,12 @@ metadata() {
 	setfattr -n user.a -v 12345 $mnt/b
 	setfattr -n user.b -v 1 $mnt/b
 	setfattr -x user.a $mnt/b
-	refused "an attribute too large" "No space left" \
+	refused "attributes: ENOSPC beyond the room" "No space left" \
 		setfattr -n user.c -v "${x:0:4090}" $mnt/b
-	refused "removing none" "No such attribute" setfattr -x user.a $mnt/b
+	refused "attributes: removing one that is not there is ENODATA" "No such attribute" setfattr -x user.a $mnt/b
 	xfs_io -T -c stat $mnt >/dev/null
 	rm -r ${mnt:?}/*
-	same "what was removed takes no room" "$room" "$(stat -f -c %d $mnt)"
+	same "attributes: a removed one takes no room" "$room" "$(stat -f -c %d $mnt)"
 
 	i=0
 	while ln -s "${x:0:4000}" $mnt/s$i 2>/tmp/err; do
@@ -56,18 +56,18 @@ metadata() {
 	while setfattr -n user.$((i += 1)) -v "${x:0:15}" $mnt/d0 2>/tmp/err; do
 		:
 	done
-	check "attributes neither" grep -q "No space left" /tmp/err
-	refused "nor hard links" "No space left" sh -c "touch $mnt/d0/x && ln $mnt/d0/x $mnt/d0/y"
-	check "but freezing" bash -c "echo 1 >/sys/fs/guestmemfs/active"
-	check "its image fits into a slot" \
+	check "full tree: no attribute" grep -q "No space left" /tmp/err
+	refused "full tree: no hard link" "No space left" sh -c "touch $mnt/d0/x && ln $mnt/d0/x $mnt/d0/y"
+	check "full tree: can be frozen" bash -c "echo 1 >/sys/fs/guestmemfs/active"
+	check "full tree: its image fits into a slot" \
 		test "$(cat /sys/fs/guestmemfs/image_size)" -le $((1048576 - 4096))
 	report info "full: an image of $(cat /sys/fs/guestmemfs/image_size) bytes, its slot has $((1048576 - 4096))"
 	umount $mnt
 	rmmod guestmemfs
 	start
-	check "a full tree comes back full" sh -c "! touch $mnt/d0/x $mnt/d0/y"
-	check "and can be emptied" sh -c "rm -r $mnt/*"
-	same "all the room is back" "$room" "$(stat -f -c %d $mnt)"
+	check "full tree: comes back full" sh -c "! touch $mnt/d0/x $mnt/d0/y"
+	check "full tree: can be emptied" sh -c "rm -r $mnt/*"
+	same "full tree: emptied, all its room is back" "$room" "$(stat -f -c %d $mnt)"
 	touch $mnt/for-rm
 }
 
@@ -76,42 +76,42 @@ stage1() {
 	same "statfs: blocks" $all "$(stat -f -c %b $mnt)"
 	same "statfs: block size" 2097152 "$(stat -f -c %S $mnt)"
 	truncate -s 600M $mnt/a
-	same "truncate takes its blocks at once" $((all - 300)) "$(free_blocks)"
-	same "st_blocks" $((300 * 4096)) "$(stat -c %b $mnt/a)"
-	refused "truncate beyond free space" "No space left" truncate -s 1152M $mnt/a
-	refused "a second file too" "No space left" truncate -s 600M $mnt/b
-	refused "and one beyond any region" "File too large" truncate -s 4E $mnt/b
-	same "the file is as it was" "629145600 $((300 * 4096))" "$(stat -c '%s %b' $mnt/a)"
-	same "so is the space" $((all - 300)) "$(free_blocks)"
+	same "truncate: takes its blocks at once" $((all - 300)) "$(free_blocks)"
+	same "truncate: st_blocks has them" $((300 * 4096)) "$(stat -c %b $mnt/a)"
+	refused "truncate beyond free space: ENOSPC" "No space left" truncate -s 1152M $mnt/a
+	refused "truncate of a second file beyond free space: ENOSPC" "No space left" truncate -s 600M $mnt/b
+	refused "truncate beyond any region: EFBIG" "File too large" truncate -s 4E $mnt/b
+	same "truncate that failed: the size is as it was" "629145600 $((300 * 4096))" "$(stat -c '%s %b' $mnt/a)"
+	same "truncate that failed: free space is as it was" $((all - 300)) "$(free_blocks)"
 	/job/tests/mapped fill $mnt/a 3
 	sum=$(/job/tests/mapped sum $mnt/a)
-	refused "a full one keeps its contents" "No space left" truncate -s 1152M $mnt/a
-	same "contents" "$sum" "$(/job/tests/mapped sum $mnt/a)"
+	refused "truncate of a full file: ENOSPC" "No space left" truncate -s 1152M $mnt/a
+	same "truncate of a full file: keeps the contents" "$sum" "$(/job/tests/mapped sum $mnt/a)"
 	truncate -s 10M $mnt/a
-	same "shrinking gives back" $((all - 5)) "$(free_blocks)"
+	same "truncate: shrinking frees blocks" $((all - 5)) "$(free_blocks)"
 	holding /job/tests/mapped hold $mnt/a
 	rm $mnt/a
-	same "an unlinked file that is mapped keeps its blocks" $((all - 5)) "$(free_blocks)"
+	same "unlink: a mapped file keeps its blocks" $((all - 5)) "$(free_blocks)"
 	kill $!
 	wait $! 2>/dev/null
-	same "until the last close" $all "$(free_blocks)"
+	same "unlink: the last close frees them" $all "$(free_blocks)"
 
 	for i in $(seq $all); do
 		truncate -s 2M $mnt/f$i
 	done
-	refused "not one block more" "No space left" truncate -s 1 $mnt/g
+	refused "full region: one block more is ENOSPC" "No space left" truncate -s 1 $mnt/g
 	for i in $(seq 1 2 $all); do
 		rm $mnt/f$i
 	done
-	check "a file of 288 fragments" truncate -s 576M $mnt/g
-	check "zeroes" /job/tests/mapped zero $mnt/g
+	check "fragments: a file of 288" truncate -s 576M $mnt/g
+	check "fragments: read as zeroes" /job/tests/mapped zero $mnt/g
 	for i in $(seq 2 2 $all); do
 		rm $mnt/f$i
 	done
-	check "it grows" truncate -s $((all * 2))M $mnt/g
-	refused "but not beyond" "No space left" truncate -s $((all * 2 + 1))M $mnt/g
+	check "fragments: the file grows" truncate -s $((all * 2))M $mnt/g
+	refused "fragments: no growth beyond free space" "No space left" truncate -s $((all * 2 + 1))M $mnt/g
 	rm $mnt/g
-	same "all is free" $all "$(free_blocks)"
+	same "in the end: all blocks are free" $all "$(free_blocks)"
 
 	metadata
 	rm -r ${mnt:?}/*

@@ -78,7 +78,7 @@ holes() {
 extent_list() {
 	truncate -s 6M $mnt/e
 	physical=$(io -r -c "fiemap -v" $mnt/e | awk 'NR == 3 { split($3, p, "."); print p[1] * 512 }')
-	same "FIEMAP tells physical addresses, here those of the region" 1 \
+	same "FIEMAP: physical addresses are in the region" 1 \
 		$((physical >= $(region) && physical < $(region) + (1 << 30)))
 	same "FIEMAP: blocks of truncate() are unwritten" "[0..12287]: 0x801" "$(extents $mnt/e)"
 	chmod 755 $mnt
@@ -101,37 +101,37 @@ tmpfiles() {
 attributes() {
 	touch $mnt/x
 	ln -s x $mnt/y
-	check "user attribute" setfattr -n user.colour -v green $mnt/x
-	check "trusted" setfattr -n trusted.note -v 1 $mnt/x
-	check "security" setfattr -n security.label -v secret $mnt/x
-	check "trusted, of a symbolic link" setfattr -h -n trusted.t -v 2 $mnt/y
-	check "of a directory" setfattr -n user.d -v d $mnt
-	same "they are read" green "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
-	check "replace" setfattr -n user.colour -v red $mnt/x
-	same "replaced" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
-	same "listed" "security.label trusted.note user.colour" \
+	check "setfattr: user" setfattr -n user.colour -v green $mnt/x
+	check "setfattr: trusted" setfattr -n trusted.note -v 1 $mnt/x
+	check "setfattr: security" setfattr -n security.label -v secret $mnt/x
+	check "setfattr: trusted, of a symbolic link" setfattr -h -n trusted.t -v 2 $mnt/y
+	check "setfattr: user, of a directory" setfattr -n user.d -v d $mnt
+	same "getfattr: the value" green "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
+	check "setfattr: replaces a value" setfattr -n user.colour -v red $mnt/x
+	same "getfattr: the new value" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
+	same "getfattr: lists all" "security.label trusted.note user.colour" \
 		"$(getfattr -m - $mnt/x 2>/dev/null | grep -v '^#' | sort | xargs)"
-	refused "one that is not there" "No such attribute" getfattr -n user.none $mnt/x
-	refused "remove it" "No such attribute" setfattr -x user.none $mnt/x
-	check "remove one that is" setfattr -x trusted.note $mnt/x
-	refused "more than 4 KiB of them" "No space left" \
+	refused "getfattr: ENODATA if it is not there" "No such attribute" getfattr -n user.none $mnt/x
+	refused "setfattr -x: ENODATA if it is not there" "No such attribute" setfattr -x user.none $mnt/x
+	check "setfattr -x: removes one" setfattr -x trusted.note $mnt/x
+	refused "setfattr: ENOSPC beyond 4 KiB" "No space left" \
 		setfattr -n user.big -v "$(head -c 5000 /dev/zero | tr '\0' x)" $mnt/x
-	same "leaves the others" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
-	refused "a POSIX ACL" "not supported" setfattr -n system.posix_acl_access \
+	same "setfattr: one that fails leaves the others" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
+	refused "setfattr: a POSIX ACL is EOPNOTSUPP" "not supported" setfattr -n system.posix_acl_access \
 		-v 0x0200000001000600ffffffff04000400ffffffff20000400ffffffff $mnt/x
-	refused "another namespace" "not supported" setfattr -n system.x -v 1 $mnt/x
-	check "empty value" setfattr -n user.empty $mnt/x
+	refused "setfattr: another namespace is EOPNOTSUPP" "not supported" setfattr -n system.x -v 1 $mnt/x
+	check "setfattr: an empty value" setfattr -n user.empty $mnt/x
 
-	check "chattr +i" chattr +i $mnt/x
-	same "lsattr" ----i "$(lsattr $mnt/x | cut -c1-5)"
+	check "chattr +i: succeeds" chattr +i $mnt/x
+	same "chattr +i: lsattr shows it" ----i "$(lsattr $mnt/x | cut -c1-5)"
 	refused "immutable: no truncate" "not permitted" truncate -s 2M $mnt/x
-	refused "no unlink" "not permitted" rm -f $mnt/x
-	refused "no attribute" "not permitted" setfattr -n user.more -v 1 $mnt/x
-	refused "another flag" "not supported" chattr +c $mnt/again
-	check "chattr +a, a directory" sh -c "mkdir $mnt/log && chattr +a $mnt/log"
+	refused "immutable: no unlink" "not permitted" rm -f $mnt/x
+	refused "immutable: no setfattr" "not permitted" setfattr -n user.more -v 1 $mnt/x
+	refused "chattr +c: EOPNOTSUPP" "not supported" chattr +c $mnt/again
+	check "chattr +a: of a directory" sh -c "mkdir $mnt/log && chattr +a $mnt/log"
 	check "append only: a name more" touch $mnt/log/1
-	refused "none less" "not permitted" rm $mnt/log/1
-	same "statx knows" "--a--" "$(lsattr -d $mnt/log | cut -c4-8 | tr -d '\n')"
+	refused "append only: no name less" "not permitted" rm $mnt/log/1
+	same "append only: lsattr shows it" "--a--" "$(lsattr -d $mnt/log | cut -c4-8 | tr -d '\n')"
 }
 
 describe_more() {
@@ -144,11 +144,11 @@ describe_more() {
 frozen() {
 	echo 1 >/sys/fs/guestmemfs/active || return
 	refused "frozen: fallocate" "busy" fallocate -l 4M $mnt/sparse
-	refused "punch" "busy" fallocate -p -o 0 -l 2M $mnt/sparse
-	refused "O_TMPFILE" "busy" /job/tests/tmpfile $mnt $mnt/never
-	refused "setfattr" "busy" setfattr -n user.x -v 1 $mnt/again
-	refused "chattr" "busy" chattr +a $mnt/again
-	check "SEEK_HOLE and FIEMAP go on" io -r -c "seek -h 0" -c "fiemap" $mnt/sparse
+	refused "frozen: punch is EBUSY" "busy" fallocate -p -o 0 -l 2M $mnt/sparse
+	refused "frozen: O_TMPFILE is EBUSY" "busy" /job/tests/tmpfile $mnt $mnt/never
+	refused "frozen: setfattr is EBUSY" "busy" setfattr -n user.x -v 1 $mnt/again
+	refused "frozen: chattr is EBUSY" "busy" chattr +a $mnt/again
+	check "frozen: SEEK_HOLE and FIEMAP go on" io -r -c "seek -h 0" -c "fiemap" $mnt/sparse
 }
 
 stage1() {
@@ -170,7 +170,7 @@ stage1() {
 stage2() {
 	start
 	describe_more >/job/after
-	same "holes, extents beyond EOF, attributes and flags are as they were" "" \
+	same "next kernel: holes, extents beyond EOF, attributes and flags are as they were" "" \
 		"$(diff /job/before /job/after)"
 	same "next kernel: contents are as they were" "$(cat /job/sum)" "$(mapped sparse-sum $mnt/sparse)"
 	refused "next kernel: an immutable file still is" "not permitted" rm -f $mnt/x
