@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import os
+import re
 import subprocess
 import threading
 from pathlib import Path
@@ -119,7 +120,8 @@ class Booting(watch.Vm):
         super().look(now)
         if not self.saving and "waiting" in watch.lines(self.verdict):
             self.saving = True
-            self.process.stdin.write(f"migrate file:{self.verdict.parent}/state\nquit\n".encode())
+            self.process.stdin.write(f"migrate file:{self.verdict.parent}/state\n"
+                                     "info migrate\nquit\n".encode())
             self.process.stdin.flush()
 
 
@@ -151,5 +153,8 @@ class Booted:
             booting = Booting([*vm, *attach(directory, *ports), "-monitor", "stdio"],
                               directory, limit, 600, silence=silence,
                               stdin=subprocess.PIPE, stdout=log, stderr=log)
-        if booting.wait():
+        # If its kernel complains, each test shall see that for itself.
+        status = booting.wait()
+        saved = re.search(r"[Ss]tatus:\s*completed", (directory / "qemu.log").read_text())
+        if status or not saved or watch.complaints(watch.lines(booting.console)):
             (directory / "state").unlink(missing_ok=True)

@@ -158,6 +158,10 @@ def run_tests(title, tests, jobs):
             print(f"   ... {finished} of {len(tests)} done, {now - start:.0f}s: "
                   + ", ".join(map(str, running)), file=sys.stderr, flush=True)
     qemu.run("rm", "-rf", booted.directory)
+    for test in tests:
+        if str(test) not in done:
+            print(f"{test}: no result")
+            done[str(test)] = 0, 1, 0
     passed, failed, skipped = map(sum, zip(*done.values()))
     print(f"{title}: {report.summary(passed, failed, skipped)}")
     return passed and not failed

@@ -15,6 +15,10 @@ BAD_CONSOLE = re.compile(
     "|suspicious RCU|lockdep|unreferenced object|kmemleak: [1-9]"
     "|general protection|bad p[mug4]d|Kernel panic|INFO: task .* blocked|refcount_t")
 
+# What it says when emulation has failed one of its CPUs, and what may follow.
+LOST_CPU = re.compile("timer wakeup didn't happen|Oops: int3")
+STUCK_CPU = re.compile("lockup|INFO: task .* blocked")
+
 
 def lines(path):
     """A file's lines, as far as it is there."""
@@ -134,12 +138,19 @@ class Vm:
         reaches userspace, or later at the first thing that waits for that CPU, and
         says after 21 s that a timer did not fire. Or one takes an int3 of text_poke() that
         the other has removed again. Or the only one halts for ever: no process runs, and
-        QEMU has nothing to do. One that was killed for its memory, or by a signal of
-        somebody else, lost no CPU.
+        QEMU has nothing to do.
+
+        A failed check counts, and so does a complaint of the kernel's that comes before
+        such a sign and is not of a CPU that is stuck. A VM that was killed for its memory, or
+        by a signal of somebody else, lost no CPU.
         """
-        console = lines(self.console)
+        console, verdict = lines(self.console), lines(self.verdict)
         if self.too_large or self.process.returncode < 0 and not self.killed:
             return False
-        return "done" not in lines(self.verdict) and (
-            is_booting(console) or self.halted and not complaints(console)
-            or any(re.search("timer wakeup didn't happen|Oops: int3", line) for line in console))
+        if "done" in verdict or any(line.startswith("not ok ") for line in verdict):
+            return False
+        signs = [n for n, line in enumerate(console) if LOST_CPU.search(line)]
+        before = complaints(console[:signs[0]] if signs else console)
+        if not all(STUCK_CPU.search(line) for line in before):
+            return False
+        return bool(signs) or self.halted or is_booting(console)

@@ -185,6 +185,16 @@ for text, says, want in (
         ("an int3 of text_poke()", "Oops: int3", True),
         ("another oops", "Oops: 0000", False)):
     same(f"run again: {text}", want, vm("true", console=BOOTED + says + "\n").lost_a_cpu())
+FAILED = "=== test x\n=== kexec\n"
+same("run again: a kexec that did not boot", True, vm("true", console=FAILED).lost_a_cpu())
+same("run again: not if a check failed before", False,
+     vm("true", console=FAILED, verdict="not ok a: b\n").lost_a_cpu())
+same("run again: not if the kernel complained", False,
+     vm("true", console=FAILED + "Oops: 0000\nKernel panic\n").lost_a_cpu())
+same("run again: not if it complained before it lost a CPU", False,
+     vm("true", console="WARNING: x\n" + FAILED + "Oops: int3\n").lost_a_cpu())
+same("run again: if it found the CPU stuck", True,
+     vm("true", console=FAILED + "BUG: soft lockup\n").lost_a_cpu())
 same("run again: not what has its verdict", False, vm("true", verdict="done\n").lost_a_cpu())
 
 
@@ -287,12 +297,18 @@ same("run: and no fourth one", [GOOD], scripts["one"])
 with contextlib.redirect_stderr(io.StringIO()):
     same("run: a test that cannot be run fails", (False, "vmtest: 1 passed, 1 failed"),
          run(one=[GOOD], two=[]))
+with contextlib.redirect_stderr(io.StringIO()):
+    one_test, schedule.one_test = schedule.one_test, lambda *args: sys.exit()
+    same("run: a test without a result fails", (False, "vmtest: 0 passed, 2 failed"),
+         run(one=[GOOD], two=[GOOD]))
+    schedule.one_test = one_test
 same("run: nothing passed is no good run", (False, "vmtest: 0 passed, 0 failed"),
      run(one=["echo '=== test' >console; echo done >verdict"]))
 
 # A boot whose state is saved: QEMU's monitor is its input, and the state's file its 2nd word.
 boot = """echo boot >>../../boots; echo waiting >verdict
-read -r command file; echo "$command" >"${file#file:}"; read -r command; [ "$command" = quit ]"""
+read -r command file; echo "$command" >"${file#file:}"
+read -r command; echo "Status: completed"; read -r command; [ "$command" = quit ]"""
 STATE = """[ "$1" = -incoming ] && [ "$(cat "${2#file:}")" = migrate ] && """ + GOOD
 OWN = "[ $# = 0 ] && " + GOOD
 same("booted: usual VMs go on from one state", (True, "vmtest: 2 passed, 0 failed"),
@@ -303,7 +319,11 @@ same("booted: a VM with a header of its own boots", (True, "vmtest: 1 passed, 0 
      run({"append": "x=1"}, one=[OWN]))
 same("booted: a VM that lost a CPU boots itself", (True, "vmtest: 1 passed, 0 failed"),
      run(one=["echo hung >console", OWN]))
-boot = "echo waiting >verdict; echo part >state; exit 1"
-same("booted: without a state the VM boots", (True, "vmtest: 1 passed, 0 failed"), run(one=[OWN]))
+good = boot
+for text, boot in (
+        ("QEMU failed", "echo waiting >verdict; echo part >state; exit 1"),
+        ("QEMU could not save it", good.replace("completed", "failed")),
+        ("its kernel complained", "echo WARNING: >console; " + good)):
+    same(f"booted: no state if {text}", (True, "vmtest: 1 passed, 0 failed"), run(one=[OWN]))
 same("booted: no state is left", False, (schedule.RUN / "booted").exists())
 qemu.run("rm", "-rf", top)
