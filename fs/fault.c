@@ -7,8 +7,9 @@
  *    holds EOF and is wholly written. While the tree is frozen this goes on.
  * 2. A block that must be allocated or zeroed first is made ready, and the handler looks
  *    again.
- * 3. While the tree is frozen the handler waits for 2 without a lock of mm, and mm begins
- *    the fault anew. So it does if memory is short.
+ * 3. While the tree is frozen, published, mounted or unmounted, the handler sleeps before
+ *    step 2 without a lock of mm, and mm starts the fault over. If memory is short, the
+ *    handler sleeps for a moment in the same way.
  * 4. Behind EOF, and if no block is free, the fault ends in SIGBUS.
  *
  * mm->mmap_lock or the VMA's lock, then the gate, then the mapping's invalidate_lock;
@@ -161,7 +162,7 @@ static vm_fault_t gmfs_wait_until_ready(struct vm_fault *vmf)
 	/* Mapped to read while the file was open for writing; then came a remount. */
 	if (sb_rdonly(inode->i_sb) && !(vmf->vma->vm_flags & VM_MAYWRITE))
 		return VM_FAULT_SIGBUS;
-	/* Without a retry only a signal that kills ends the wait; then SIGBUS is as good. */
+	/* Without a retry only a fatal signal ends the wait: the task never sees SIGBUS. */
 	err = may_retry ? gmfs_change_try_begin(gmfs_gate(inode)) :
 			  gmfs_change_begin_wait(gmfs_gate(inode));
 	if (err == -EAGAIN)

@@ -142,7 +142,7 @@ ssize_t gmfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	return done ?: n;
 }
 
-/* Size and order of faults go together: see map_page(). */
+/* The size decides the order of a fault's entry: see gmfs_map_page() in fs/fault.c. */
 static void extend(struct inode *inode, loff_t size)
 {
 	if (size <= i_size_read(inode))

@@ -6,8 +6,8 @@
  * open for writing. A fault enters pfns: see fs/fault.c. A private mapping has pages:
  * see fs/pagecache.c. A VMA keeps its kind through fork, splits and moves.
  *
- * mm splits and moves PUD entries wrongly, and copies PMD entries without a look whether
- * they have gone. So this file removes entries before mm comes to them.
+ * mm splits and moves PUD entries wrongly, and fork() copies PMD entries without checking
+ * that they still exist. So this file removes such entries before mm handles them.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -167,11 +167,11 @@ static const struct vm_operations_struct gmfs_paged_vm_operations = {
 };
 
 /*
- * A private mapping takes pages. So does a shared one that can only read (VM_SHARED means
- * that it may be made writable), or it would drop what is cached, keep clones from
- * starting, and allocate blocks. But while the file is open for writing, as a guest's is, it
- * takes pfns, to see what is written; and what the file is mapped by already decides for
- * both. If that changes at this very moment, mmap() fails with ETXTBSY.
+ * A private mapping takes pages. A shared mapping that cannot become writable (no VM_SHARED)
+ * takes pages, too: with pfns it would drop the page cache, keep clones from starting, and
+ * allocate blocks. Exceptions: if the file already has mappings, it takes their kind; if the
+ * file is open for writing, as a guest's is, it takes pfns, to see what is written. If
+ * it gets mappings of the other kind at this very moment, mmap() fails with ETXTBSY.
  */
 static bool takes_pages(struct inode *inode, const struct vm_area_struct *vma)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/fs/guestmemfs: what a region and its tree are up to. One value a file;
+ * /sys/fs/guestmemfs: the state of a region and its tree. One value a file;
  * Documentation/ABI/testing/sysfs-fs-guestmemfs has them all.
  */
 #include <linux/kobject.h>

@@ -186,7 +186,7 @@ int gmfs_set_empty_image(struct gmfs_handover *h)
  * @size: bytes at @image
  *
  * Context: @h->change is held for writing; may sleep.
- * Return: 0; -ENOMEM and the module stays.
+ * Return: 0; -ENOMEM, or -EFBIG if the image does not fit, and the module stays.
  */
 int gmfs_seal_image(struct gmfs_handover *h, const void *image, size_t size)
 {

@@ -112,8 +112,9 @@ static int gmfs_switch_active(struct gmfs_handover *h, bool on, gfp_t gfp)
  * @on: which
  *
  * Context: may sleep.
- * Return: 0, also if it is so already; -EINTR; -ENOMEM; -ESHUTDOWN if firmware is about
- * to take over; what publishing by KHO returned, if the image is in no head.
+ * Return: 0, also if it is so already; -EINTR; -ENOMEM; -EFBIG if the image does not fit
+ * into the head, which charging for inodes and names prevents; -ESHUTDOWN if firmware is
+ * about to take over; what publishing by KHO returned, if the image is in no head.
  */
 int gmfs_set_active(struct gmfs_handover *h, bool on)
 {
