@@ -153,13 +153,13 @@ int gmfs_file_resize(struct inode *inode, loff_t size)
 	loff_t old = i_size_read(inode);
 	int err;
 
-	err = gmfs_get_shared(inode);
+	err = gmfs_get_pfn_access(inode);
 	if (err)
 		return err;
 	filemap_invalidate_lock(inode->i_mapping);
 	err = size > old ? gmfs_grow(inode, old, size) : gmfs_shrink(inode, old, size);
 	filemap_invalidate_unlock(inode->i_mapping);
-	gmfs_put_shared(inode);
+	gmfs_put_pfn_access(inode);
 	return err;
 }
 
@@ -232,7 +232,7 @@ static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff
 		if (err)
 			return err;
 	}
-	err = gmfs_get_shared(inode);
+	err = gmfs_get_pfn_access(inode);
 	if (err)
 		return err;
 	filemap_invalidate_lock(inode->i_mapping);
@@ -247,7 +247,7 @@ static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff
 	if (!err && extend)
 		i_size_write(inode, to);
 	filemap_invalidate_unlock(inode->i_mapping);
-	gmfs_put_shared(inode);
+	gmfs_put_pfn_access(inode);
 	return err;
 }
 

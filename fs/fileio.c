@@ -233,10 +233,10 @@ ssize_t gmfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		goto out;
 	ret = file_remove_privs(iocb->ki_filp);
 	if (!ret)
-		ret = gmfs_get_shared(inode);
+		ret = gmfs_get_pfn_access(inode);
 	if (!ret) {
 		ret = gmfs_write_chunks(iocb, from);
-		gmfs_put_shared(inode);
+		gmfs_put_pfn_access(inode);
 	}
 out:
 	inode_unlock(inode);
@@ -391,10 +391,10 @@ ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
 	struct inode *in = file_inode(file_in), *out = file_inode(file_out);
 	ssize_t ret;
 
-	ret = gmfs_get_shared(out);
+	ret = gmfs_get_pfn_access(out);
 	if (ret)
 		return ret;
 	ret = gmfs_copy_chunks(in, pos_in, file_out, pos_out, len);
-	gmfs_put_shared(out);
+	gmfs_put_pfn_access(out);
 	return ret;
 }

@@ -112,7 +112,7 @@ static inline struct gmfs_handover *gmfs_gate(const struct inode *inode)
  * @vfs: the VFS's part
  * @extents: regular files: where the blocks are; written with the mapping's
  *	invalidate_lock held for writing; Documentation/locking.rst says who reads
- * @sharers: regular files: mappings by pfns and operations that change blocks, or, below
+ * @pfn_users: regular files: mappings by pfns and operations that change blocks, or, below
  *	zero, mappings by pages; see fs/pagecache.c
  * @had_pud: regular files: some mapping has had a PUD entry; set with invalidate_lock
  *	held for reading
@@ -123,7 +123,7 @@ static inline struct gmfs_handover *gmfs_gate(const struct inode *inode)
 struct gmfs_inode {
 	struct inode vfs;
 	struct gmfs_extents extents;
-	atomic_t sharers;
+	atomic_t pfn_users;
 	bool had_pud;
 	struct gmfs_xattrs xattrs;
 	struct timespec64 btime;
@@ -225,10 +225,10 @@ vm_fault_t gmfs_fault(struct vm_fault *vmf);
 
 /* In pagecache.c */
 extern const struct address_space_operations gmfs_address_space_operations;
-int gmfs_get_shared(struct inode *inode);
-void gmfs_put_shared(struct inode *inode);
-int gmfs_deny_shared(struct inode *inode);
-void gmfs_allow_shared(struct inode *inode);
+int gmfs_get_pfn_access(struct inode *inode);
+void gmfs_put_pfn_access(struct inode *inode);
+int gmfs_deny_pfn_access(struct inode *inode);
+void gmfs_allow_pfn_access(struct inode *inode);
 
 /* In mmap.c */
 unsigned int gmfs_largest_order(void);

@@ -109,10 +109,10 @@ static void gmfs_unmap_for(struct vm_area_struct *vma)
 	filemap_invalidate_unlock(mapping);
 }
 
-/* fork, a split or mremap() made another VMA. One of its kind exists: @sharers keeps its sign. */
+/* fork, a split or mremap() made another VMA. One of its kind exists: @pfn_users keeps its sign. */
 static void gmfs_vma_open(struct vm_area_struct *vma)
 {
-	atomic_add(has_pfns(vma) ? 1 : -1, &gmfs_i(file_inode(vma->vm_file))->sharers);
+	atomic_add(has_pfns(vma) ? 1 : -1, &gmfs_i(file_inode(vma->vm_file))->pfn_users);
 	if (has_pfns(vma))
 		gmfs_unmap_for(vma);
 }
@@ -146,9 +146,9 @@ static void gmfs_vma_close(struct vm_area_struct *vma)
 	struct inode *inode = file_inode(vma->vm_file);
 
 	if (has_pfns(vma))
-		gmfs_put_shared(inode);
+		gmfs_put_pfn_access(inode);
 	else
-		gmfs_allow_shared(inode);
+		gmfs_allow_pfn_access(inode);
 }
 
 static const struct vm_operations_struct gmfs_pfn_vm_operations = {
@@ -175,13 +175,13 @@ static const struct vm_operations_struct gmfs_paged_vm_operations = {
  */
 static bool takes_pages(struct inode *inode, const struct vm_area_struct *vma)
 {
-	int sharers = atomic_read(&gmfs_i(inode)->sharers);
+	int users = atomic_read(&gmfs_i(inode)->pfn_users);
 
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return true;
 	if (vma->vm_flags & VM_SHARED)
 		return false;
-	return sharers < 0 || (!sharers && !inode_is_open_for_write(inode));
+	return users < 0 || (!users && !inode_is_open_for_write(inode));
 }
 
 /**
@@ -230,7 +230,7 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 	int err;
 
 	if (takes_pages(inode, vma)) {
-		err = gmfs_deny_shared(inode);
+		err = gmfs_deny_pfn_access(inode);
 		if (err)
 			return err;
 		/* No block device gives this size. */
@@ -238,7 +238,7 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_ops = &gmfs_paged_vm_operations;
 		return 0;
 	}
-	err = gmfs_get_shared(inode);
+	err = gmfs_get_pfn_access(inode);
 	if (err)
 		return err;
 	/* VM_HUGEPAGE: 6.12, before 6.12.115, asks the THP setting even for pfns. */

@@ -12,11 +12,11 @@
  * blocks, never both: the copy cannot go stale, reading it needs no lock against
  * changes, and no walk from a page to its mappings meets a pfn.
  *
- * 1. @sharers of struct gmfs_inode is for the two kinds what i_writecount is for a program
- *    that runs and those that write it: gmfs_get_shared() counts upwards, each mapping
- *    by pages counts downwards by gmfs_deny_shared().
+ * 1. @pfn_users of struct gmfs_inode is for the two kinds what i_writecount is for a program
+ *    that runs and those that write it: gmfs_get_pfn_access() counts upwards, each mapping
+ *    by pages counts downwards by gmfs_deny_pfn_access().
  * 2. The kind that comes second gets ETXTBSY.
- * 3. Page cache can outlive its mappings. gmfs_get_shared() drops it.
+ * 3. Page cache can outlive its mappings. gmfs_get_pfn_access() drops it.
  */
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -24,8 +24,8 @@
 #include "guestmemfs.h"
 
 /*
- * The folio is locked. A task that changes blocks has raised @sharers and then waited
- * for such folios, so if @sharers is not positive blocks stay as they are.
+ * The folio is locked. A task that changes blocks has raised @pfn_users and then waited
+ * for such folios, so if @pfn_users is not positive blocks stay as they are.
  */
 static int gmfs_read_folio(struct file *file, struct folio *folio)
 {
@@ -36,11 +36,11 @@ static int gmfs_read_folio(struct file *file, struct folio *folio)
 
 	/*
 	 * Uprobes and readers of build IDs need no private mapping. The folio is
-	 * in the cache first: pairs with gmfs_get_shared(), where the count
+	 * in the cache first: pairs with gmfs_get_pfn_access(), where the count
 	 * is raised first.
 	 */
 	smp_mb();
-	if (atomic_read(&gmfs_i(inode)->sharers) > 0) {
+	if (atomic_read(&gmfs_i(inode)->pfn_users) > 0) {
 		folio_end_read(folio, false);
 		return -ETXTBSY;
 	}
@@ -63,22 +63,22 @@ const struct address_space_operations gmfs_address_space_operations = {
 };
 
 /**
- * gmfs_get_shared - about to change a file's blocks, or to map their pfns
+ * gmfs_get_pfn_access - about to change a file's blocks, or to map their pfns
  * @inode: a regular file
  *
- * As get_write_access(): until gmfs_put_shared() the file has no mappings by pages, and
+ * As get_write_access(): until gmfs_put_pfn_access() the file has no mappings by pages, and
  * nothing of it is cached.
  *
  * Context: may sleep; the mapping's invalidate_lock is not held.
  * Return: 0; -ETXTBSY if the file has mappings by pages.
  */
-int gmfs_get_shared(struct inode *inode)
+int gmfs_get_pfn_access(struct inode *inode)
 {
 	struct address_space *mapping = inode->i_mapping;
 
-	if (!atomic_inc_unless_negative(&gmfs_i(inode)->sharers))
+	if (!atomic_inc_unless_negative(&gmfs_i(inode)->pfn_users))
 		return -ETXTBSY;
-	/* A folio that comes after this look finds @sharers raised. */
+	/* A folio that comes after this look finds @pfn_users raised. */
 	if (mapping_empty(mapping))
 		return 0;
 	filemap_invalidate_lock(mapping);
@@ -88,37 +88,37 @@ int gmfs_get_shared(struct inode *inode)
 }
 
 /**
- * gmfs_put_shared - undo gmfs_get_shared()
+ * gmfs_put_pfn_access - undo gmfs_get_pfn_access()
  * @inode: the same
  *
  * Context: any.
  */
-void gmfs_put_shared(struct inode *inode)
+void gmfs_put_pfn_access(struct inode *inode)
 {
-	atomic_dec(&gmfs_i(inode)->sharers);
+	atomic_dec(&gmfs_i(inode)->pfn_users);
 }
 
 /**
- * gmfs_deny_shared - about to map a file by pages
+ * gmfs_deny_pfn_access - about to map a file by pages
  * @inode: a regular file
  *
- * As deny_write_access(): gmfs_get_shared() fails until gmfs_allow_shared().
+ * As deny_write_access(): gmfs_get_pfn_access() fails until gmfs_allow_pfn_access().
  *
  * Context: any.
  * Return: 0; -ETXTBSY if the file has mappings by pfns, or its blocks are being changed.
  */
-int gmfs_deny_shared(struct inode *inode)
+int gmfs_deny_pfn_access(struct inode *inode)
 {
-	return atomic_dec_unless_positive(&gmfs_i(inode)->sharers) ? 0 : -ETXTBSY;
+	return atomic_dec_unless_positive(&gmfs_i(inode)->pfn_users) ? 0 : -ETXTBSY;
 }
 
 /**
- * gmfs_allow_shared - undo gmfs_deny_shared()
+ * gmfs_allow_pfn_access - undo gmfs_deny_pfn_access()
  * @inode: the same
  *
  * Context: any.
  */
-void gmfs_allow_shared(struct inode *inode)
+void gmfs_allow_pfn_access(struct inode *inode)
 {
-	atomic_inc(&gmfs_i(inode)->sharers);
+	atomic_inc(&gmfs_i(inode)->pfn_users);
 }

@@ -25,7 +25,7 @@ static struct inode *gmfs_alloc_inode(struct super_block *sb)
 		return NULL;
 	gi->extents = (struct gmfs_extents){ 0 };
 	gi->xattrs = (struct gmfs_xattrs){ 0 };
-	atomic_set(&gi->sharers, 0);
+	atomic_set(&gi->pfn_users, 0);
 	gi->had_pud = false;
 	return &gi->vfs;
 }

@@ -102,7 +102,7 @@ static void put_u64(struct gmfs_fdt_writer *w, const char *name, u64 value)
 }
 
 /* A tree that says where the image is. */
-static size_t write_head(const struct gmfs_kho *k, void *buf, size_t max, size_t image_size)
+static size_t write_pointer(const struct gmfs_kho *k, void *buf, size_t max, size_t image_size)
 {
 	struct gmfs_fdt_writer w;
 	size_t prop;
@@ -117,7 +117,7 @@ static size_t write_head(const struct gmfs_kho *k, void *buf, size_t max, size_t
 
 static int gmfs_publish_large(struct gmfs_kho *k, const void *image, size_t size)
 {
-	u8 head[512];
+	u8 pointer[512];
 	int err;
 
 	k->large = vmalloc(size);
@@ -127,7 +127,7 @@ static int gmfs_publish_large(struct gmfs_kho *k, const void *image, size_t size
 	err = kho_preserve_vmalloc(k->large, &k->preserved);
 	if (err)
 		goto err_free;
-	err = gmfs_add_image(k, head, write_head(k, head, sizeof(head), size));
+	err = gmfs_add_image(k, pointer, write_pointer(k, pointer, sizeof(pointer), size));
 	if (err)
 		goto err_unpreserve;
 	return 0;
@@ -250,8 +250,8 @@ void gmfs_kho_withdraw(struct gmfs_kho *k)
 }
 
 /* Whether the subtree leads to vmalloc memory, and to how much of it. */
-static bool read_head(const void *subtree, size_t size,
-		      struct kho_vmalloc *preserved, u64 *image_size)
+static bool read_pointer(const void *subtree, size_t size,
+			 struct kho_vmalloc *preserved, u64 *image_size)
 {
 	struct gmfs_fdt_reader r;
 	struct gmfs_fdt_token t;
@@ -351,7 +351,7 @@ int gmfs_kho_retrieve(const struct gmfs_kho *k, struct gmfs_copy *copy)
 	subtree = phys_to_virt(phys);
 	if (get_unaligned_be32(subtree) == GMFS_KHO_TAKEN)
 		return -ENOENT;
-	if (read_head(subtree, subtree_size, &preserved, &large_size)) {
+	if (read_pointer(subtree, subtree_size, &preserved, &large_size)) {
 		/* Takes the pages even if it fails, so it cannot be tried again. */
 		got.image = kho_restore_vmalloc(&preserved);
 		err = -EIO;

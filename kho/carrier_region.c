@@ -183,7 +183,7 @@ static enum gmfs_belief belief(struct gmfs_slots *s, struct gmfs_found *found)
 }
 
 /* Whether another region's head is at @at; one from before firmware began is wiped. */
-static int gmfs_look_at(struct gmfs_slots *s, u64 at, struct gmfs_found *found)
+static int gmfs_judge_moved(struct gmfs_slots *s, u64 at, struct gmfs_found *found)
 {
 	void *map = memremap(at, GMFS_SLOT_IMAGE, MEMREMAP_WB);
 
@@ -209,7 +209,7 @@ static int gmfs_find_moved(struct gmfs_slots *s, struct gmfs_found *found)
 	int err;
 
 	for (i = 0; i < s->nr_places && !s->moved; i++) {
-		err = gmfs_look_at(s, s->places[i], found);
+		err = gmfs_judge_moved(s, s->places[i], found);
 		if (err)
 			return err;
 	}
@@ -220,8 +220,8 @@ static int gmfs_find_moved(struct gmfs_slots *s, struct gmfs_found *found)
 }
 
 /* gmfs_head_find(), and whether memory has lasted since. */
-static int gmfs_find_head(struct gmfs_slots *s, const struct gmfs_head *head,
-			  struct gmfs_found *found)
+static int gmfs_judge_head(struct gmfs_slots *s, const struct gmfs_head *head,
+			   struct gmfs_found *found)
 {
 	int err = gmfs_head_find(head, found);
 
@@ -268,7 +268,7 @@ int gmfs_slots_retrieve(struct gmfs_slots *s, void **image, size_t *size, char *
 	err = gmfs_map_head(s, &head);
 	if (err)
 		return err;
-	err = gmfs_find_head(s, &head, &found);
+	err = gmfs_judge_head(s, &head, &found);
 	strscpy(why, found.why, sizeof(found.why));
 	if (!err || err == -ETIME || err == -ESTALE) {
 		*image = kvmemdup(found.image, found.size, GFP_KERNEL);

@@ -32,7 +32,7 @@ static int gmfs_unseal(struct gmfs_handover *h)
 	if (h->sealed) {
 		err = gmfs_slots_open(&h->slots);
 		if (!err)
-			/* After the store to the head; pairs with enter(). */
+			/* After the store to the head; pairs with gmfs_enter(). */
 			smp_store_release(&h->sealed, false);
 	}
 	mutex_unlock(&h->unseal_lock);
@@ -41,7 +41,7 @@ static int gmfs_unseal(struct gmfs_handover *h)
 	return err;
 }
 
-static int enter(struct gmfs_handover *h)
+static int gmfs_enter(struct gmfs_handover *h)
 {
 	/* A caller that reads false may change the tree: see gmfs_unseal(). */
 	return smp_load_acquire(&h->sealed) ? gmfs_unseal(h) : 0;
@@ -62,7 +62,7 @@ int gmfs_change_begin(struct gmfs_handover *h)
 	if (err)
 		return err;
 	if (!h->frozen)
-		return enter(h);
+		return gmfs_enter(h);
 	up_read(&h->change);
 	return -EBUSY;
 }
@@ -81,7 +81,7 @@ int gmfs_change_try_begin(struct gmfs_handover *h)
 	if (!down_read_trylock(&h->change))
 		return -EAGAIN;
 	if (!h->frozen)
-		return enter(h);
+		return gmfs_enter(h);
 	up_read(&h->change);
 	return -EAGAIN;
 }
@@ -132,7 +132,7 @@ int gmfs_change_begin_wait(struct gmfs_handover *h)
 		if (err)
 			return err;
 		if (!h->frozen)
-			return enter(h);
+			return gmfs_enter(h);
 		up_read(&h->change);
 		err = wait_event_killable(h->thawed, !READ_ONCE(h->frozen));
 		if (err)

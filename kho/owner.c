@@ -203,4 +203,3 @@ int gmfs_seal_image(struct gmfs_handover *h, const void *image, size_t size)
 	gmfs_pin(h, err);
 	return err;
 }
-

@@ -73,7 +73,7 @@ struct left {
 	char why[160];
 };
 
-static bool is_bad(struct gmfs_handover *h, const struct gmfs_copy *copy)
+static bool gmfs_is_bad(struct gmfs_handover *h, const struct gmfs_copy *copy)
 {
 	struct gmfs_image_region region = gmfs_image_region(h);
 	struct gmfs_image img;
@@ -92,7 +92,7 @@ static void gmfs_take_copy(struct gmfs_handover *h, struct left *head, struct gm
 				  gmfs_slots_generation(&h->slots), &why);
 	/* A copy without a record may be damaged: one that is bad must be seen. */
 	if (!choice && !copy->recorded)
-		choice = is_bad(h, copy);
+		choice = gmfs_is_bad(h, copy);
 	h->sealed = !choice;
 	if (!choice) {
 		if (copy->recorded && gmfs_crc32c(copy->image, copy->size) != copy->crc)

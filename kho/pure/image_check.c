@@ -104,7 +104,7 @@ static int gmfs_check_root(struct gmfs_image *img, const void *buf, size_t size,
 	return 0;
 }
 
-static int gmfs_count_inodes(struct gmfs_image *img)
+static int gmfs_image_count(struct gmfs_image *img)
 {
 	struct gmfs_image_inode inode;
 	u32 pos = img->first;
@@ -285,7 +285,7 @@ int gmfs_image_check(struct gmfs_image *img, const void *buf, size_t size,
 	*img = (struct gmfs_image){ 0 };
 	err = gmfs_check_root(img, buf, size, region);
 	if (!err)
-		err = gmfs_count_inodes(img);
+		err = gmfs_image_count(img);
 	if (err)
 		return err;
 

@@ -292,7 +292,7 @@ stage17() {
 stage18() {
 	new_log >/dev/null
 	check "after a reset: load" load
-	logs "it says that it forgets" "before the machine was reset"
+	logs "reset: the log says that the image is wiped" "before the machine was reset"
 	check "after a reset: mount" mount_g
 	same "after a reset or shutdown: nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	# What this boot sealed is not forgotten, nor given up for another region=.
@@ -316,7 +316,7 @@ stage19() {
 	check "kexec after a reset: all of the region can be had" truncate -s 1G $mnt/all
 	check "kexec after a reset: no old contents" /job/tests/mapped zero $mnt/all
 	rm $mnt/all
-	# A boot by firmware takes long, and what forgets is the same everywhere.
+	# A boot by firmware takes long, and what wipes the head is the same everywhere.
 	[[ $kernel != debian-* ]] || return
 	files
 	check "active, and then the machine is shut down" bash -c "echo 1 >$active"
@@ -330,6 +330,6 @@ stage19() {
 stage20() {
 	new_log >/dev/null
 	start
-	same "there is nothing to forget" "" "$(new_log | grep -E 'reset|took over')"
+	same "shutdown: the head was wiped before it" "" "$(new_log | grep -E 'reset|took over')"
 	same "after a reset or shutdown: nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
 }
