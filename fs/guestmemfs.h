@@ -142,9 +142,8 @@ static inline u32 gmfs_blocks_for(loff_t size)
 
 /* In tree.c */
 struct gmfs_tree *gmfs_tree_create(const char *name, u64 base, u64 size);
-int gmfs_tree_load(struct gmfs_tree *tree);
+int gmfs_trees_load(void);
 void gmfs_trees_unload(void);
-void gmfs_tree_destroy(struct gmfs_tree *tree);
 void gmfs_trees_destroy(void);
 int gmfs_trees_wait(void);
 struct gmfs_tree *gmfs_tree_find(const char *name);

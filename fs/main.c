@@ -58,7 +58,7 @@ static int gmfs_which_region(u64 *base, u64 *size)
 	return err;
 }
 
-static int __init gmfs_init(void)
+static int __init gmfs_create_trees(void)
 {
 	struct gmfs_tree *tree;
 	u64 base, size;
@@ -69,16 +69,24 @@ static int __init gmfs_init(void)
 		return err;
 	/* A tree is known to the next kernel by its name. */
 	tree = gmfs_tree_create(GMFS_KHO_SUBTREE, base, size);
-	if (IS_ERR(tree))
-		return PTR_ERR(tree);
+	return PTR_ERR_OR_ZERO(tree);
+}
+
+static int __init gmfs_init(void)
+{
+	int err;
+
+	err = gmfs_create_trees();
+	if (err)
+		goto err_trees;
 	gmfs_mmap_init();
 	err = gmfs_super_init();
 	if (err)
-		goto err_tree;
+		goto err_trees;
 	err = gmfs_super_register();
 	if (err)
 		goto err_super;
-	err = gmfs_tree_load(tree);
+	err = gmfs_trees_load();
 	if (err)
 		goto err_register;
 	return 0;
@@ -90,8 +98,8 @@ err_register:
 		msleep(20);
 err_super:
 	gmfs_super_exit();
-err_tree:
-	gmfs_tree_destroy(tree);
+err_trees:
+	gmfs_trees_destroy();
 	return err;
 }
 

@@ -106,7 +106,7 @@ static ssize_t active_store(struct kobject *kobj, struct kobj_attribute *attr,
 	err = gmfs_active_parse(buf, &on);
 	if (!err)
 		err = gmfs_set_active(&tree_of(kobj)->handover, on);
-	return err ? err : count;
+	return err < 0 ? err : count;
 }
 
 static struct kobj_attribute active_attr = __ATTR_RW(active);
@@ -176,17 +176,20 @@ void gmfs_status_setup(struct gmfs_tree *tree)
  * @h: the tree
  *
  * Context: may sleep.
- * Return: 0, or -ENOMEM; gmfs_status_remove() must follow.
+ * Return: 0, -ENOMEM, or -EEXIST if the name is taken; gmfs_status_remove() must follow.
  */
 int gmfs_status_add(struct gmfs_handover *h)
 {
 	struct gmfs_tree *tree = container_of(h, struct gmfs_tree, handover);
 
-	if (kobject_add(&tree->kobj, fs_kobj, "%s", tree->name) ||
-	    sysfs_create_group(&tree->kobj, &group) ||
-	    sysfs_create_bin_file(&tree->kobj, &image_attr))
-		return -ENOMEM;
-	return 0;
+	int err;
+
+	err = kobject_add(&tree->kobj, fs_kobj, "%s", tree->name);
+	if (!err)
+		err = sysfs_create_group(&tree->kobj, &group);
+	if (!err)
+		err = sysfs_create_bin_file(&tree->kobj, &image_attr);
+	return err;
 }
 
 /**

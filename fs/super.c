@@ -408,7 +408,7 @@ int gmfs_super_init(void)
  * gmfs_super_register - take the filesystem's name
  *
  * Before anything is taken over from the last kernel, since it can fail. Mounts that
- * come from now on wait for gmfs_tree_load().
+ * come from now on wait for gmfs_trees_load().
  *
  * Return: 0; -EBUSY if the name is taken.
  */

@@ -63,22 +63,29 @@ struct gmfs_tree *gmfs_tree_create(const char *name, u64 base, u64 size)
 }
 
 /**
- * gmfs_tree_load - take over what the last kernel left, and let mounts go on, or fail
- * @tree: the tree
+ * gmfs_trees_load - take over what the last kernel left, and let mounts go on, or fail
+ *
+ * A tree that cannot be loaded stays as the last kernel left it, and no mount finds it.
  *
  * Context: loading, with the filesystem registered; may sleep.
- * Return: as gmfs_handover_init().
+ * Return: 0 if a tree is loaded; else as gmfs_handover_init() of the last one.
  */
-int gmfs_tree_load(struct gmfs_tree *tree)
+int gmfs_trees_load(void)
 {
-	int err = gmfs_handover_init(&tree->handover);
+	struct gmfs_tree *tree;
+	bool any = false;
+	int err;
 
-	WRITE_ONCE(tree->loading, err ? GMFS_NOT_LOADED : GMFS_LOADED);
+	list_for_each_entry(tree, &trees, list) {
+		err = gmfs_handover_init(&tree->handover);
+		WRITE_ONCE(tree->loading, err ? GMFS_NOT_LOADED : GMFS_LOADED);
+		any |= !err;
+	}
 	wake_up_all(&loaded);
-	return err;
+	return any ? 0 : err;
 }
 
-/* Undoes each gmfs_tree_load() that succeeded. Nothing is mounted. */
+/* Undoes gmfs_trees_load(). Nothing is mounted. */
 void gmfs_trees_unload(void)
 {
 	struct gmfs_tree *tree;
@@ -88,21 +95,16 @@ void gmfs_trees_unload(void)
 			gmfs_handover_exit(&tree->handover);
 }
 
-/* Undoes gmfs_tree_create(). The filesystem is unregistered. */
-void gmfs_tree_destroy(struct gmfs_tree *tree)
-{
-	list_del(&tree->list);
-	gmfs_region_release(&tree->region);
-	kfree(tree);
-}
-
-/* Undoes each gmfs_tree_create(). */
+/* Undoes each gmfs_tree_create(). The filesystem is not registered. */
 void gmfs_trees_destroy(void)
 {
 	struct gmfs_tree *tree, *next;
 
-	list_for_each_entry_safe(tree, next, &trees, list)
-		gmfs_tree_destroy(tree);
+	list_for_each_entry_safe(tree, next, &trees, list) {
+		list_del(&tree->list);
+		gmfs_region_release(&tree->region);
+		kfree(tree);
+	}
 }
 
 static bool gmfs_trees_loaded(void)
@@ -135,18 +137,20 @@ int gmfs_trees_wait(void)
  * @name: what to mount, or NULL
  *
  * Context: mounting, after gmfs_trees_wait().
- * Return: the loaded tree of that name; else the first one; NULL if none is loaded.
+ * Return: the tree of that name; if no tree has it the first one that is loaded; NULL if
+ * that one is not loaded, or none.
  */
 struct gmfs_tree *gmfs_tree_find(const char *name)
 {
 	struct gmfs_tree *tree, *first = NULL;
 
 	list_for_each_entry(tree, &trees, list) {
-		if (tree->loading != GMFS_LOADED)
-			continue;
+		bool is_loaded = tree->loading == GMFS_LOADED;
+
 		if (name && !strcmp(name, tree->name))
-			return tree;
-		first = first ?: tree;
+			return is_loaded ? tree : NULL;
+		if (!first && is_loaded)
+			first = tree;
 	}
 	return first;
 }
@@ -214,7 +218,7 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 	if (!err && !h->quarantine)
 		err = gmfs_build_tree(sb);
 	if (!err && !h->quarantine) {
-		tree->sb = sb;
+		WRITE_ONCE(tree->sb, sb);
 		h->mounted = true;
 		gmfs_pin(h, false);
 		if (!h->frozen)
@@ -249,7 +253,7 @@ void gmfs_tree_detach(struct super_block *sb)
 		return;
 	down_write(&h->change);
 	image = gmfs_make_image(h, &size, GFP_KERNEL | __GFP_NOFAIL);
-	tree->sb = NULL;
+	WRITE_ONCE(tree->sb, NULL);
 	h->mounted = false;
 	gmfs_set_image(h, image, size, inodes);
 	gmfs_seal_image(h, image, size);

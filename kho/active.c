@@ -7,7 +7,7 @@
  * have no /sys/kernel/kho, so it is made here, unless a kernel has its own.
  *
  * 1. It switches all trees, one after the other, and shows 1 if all are active.
- * 2. If one fails, those that were switched before it are switched back, and the write
+ * 2. If one cannot be frozen, those that this write has frozen are thawed, and the write
  *    fails with its errno.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
@@ -57,8 +57,8 @@ int gmfs_active_parse(const char *buf, bool *on)
 	return 0;
 }
 
-static ssize_t active_show(struct kobject *kobj, struct kobj_attribute *attr,
-			   char *buf)
+static ssize_t gmfs_all_active_show(struct kobject *kobj, struct kobj_attribute *attr,
+				    char *buf)
 {
 	struct gmfs_handover *h;
 	bool on;
@@ -74,22 +74,26 @@ static ssize_t active_show(struct kobject *kobj, struct kobj_attribute *attr,
 static int gmfs_switch_all(bool on)
 {
 	struct gmfs_handover *h;
-	int err = -ENODEV;
+	int ret = -ENODEV;
 
 	lockdep_assert_held(&all.lock);
 	list_for_each_entry(h, &all.list, switches) {
-		err = gmfs_set_active(h, on);
-		if (err)
+		ret = gmfs_set_active(h, on);
+		if (ret < 0)
 			break;
+		h->was_frozen = on != ret;
 	}
-	if (err && !list_empty(&all.list))
-		list_for_each_entry_continue_reverse(h, &all.list, switches)
-			gmfs_set_active(h, !on);
-	return err;
+	/* Thawing fails only in a task that is killed, and what is thawed stays so. */
+	if (ret >= 0 || !on || list_empty(&all.list))
+		return ret;
+	list_for_each_entry_continue_reverse(h, &all.list, switches)
+		if (!h->was_frozen)
+			gmfs_thaw(h);
+	return ret;
 }
 
-static ssize_t active_store(struct kobject *kobj, struct kobj_attribute *attr,
-			    const char *buf, size_t count)
+static ssize_t gmfs_all_active_store(struct kobject *kobj, struct kobj_attribute *attr,
+				     const char *buf, size_t count)
 {
 	bool on;
 	int err;
@@ -101,10 +105,11 @@ static ssize_t active_store(struct kobject *kobj, struct kobj_attribute *attr,
 		return -EINTR;
 	err = gmfs_switch_all(on);
 	mutex_unlock(&all.lock);
-	return err ? err : count;
+	return err < 0 ? err : count;
 }
 
-static struct kobj_attribute active_attr = __ATTR_RW(active);
+static struct kobj_attribute active_attr = __ATTR(active, 0644, gmfs_all_active_show,
+						  gmfs_all_active_store);
 
 static bool kernel_has_kho_dir(void)
 {

@@ -56,6 +56,7 @@ struct gmfs_tree_ops {
  * @on_reboot: called before a kexec or a reboot
  * @on_sleep: called before suspend and hibernation
  * @switches: in the list of those that the switch for all trees switches
+ * @was_frozen: before that switch was written
  */
 struct gmfs_handover {
 	struct gmfs_region *region;
@@ -79,6 +80,7 @@ struct gmfs_handover {
 	struct notifier_block on_reboot;
 	struct notifier_block on_sleep;
 	struct list_head switches;
+	bool was_frozen;
 };
 
 static inline bool gmfs_is_active(const struct gmfs_handover *h)
@@ -114,6 +116,7 @@ int gmfs_seal_image(struct gmfs_handover *h, const void *image, size_t size);
 
 /* In publish.c */
 int gmfs_set_active(struct gmfs_handover *h, bool on);
+void gmfs_thaw(struct gmfs_handover *h);
 void gmfs_publish_init(struct gmfs_handover *h);
 void gmfs_publish_exit(struct gmfs_handover *h);
 

@@ -81,19 +81,22 @@ static int gmfs_publish(struct gmfs_handover *h, gfp_t gfp)
 	return err;
 }
 
+/* Returns whether that changed anything, or an error. */
 static int gmfs_switch_active(struct gmfs_handover *h, bool on, gfp_t gfp)
 {
+	bool changes;
 	int err = 0;
 
 	if (gfp & __GFP_NOFAIL)
 		down_write(&h->change);
 	else if (down_write_killable(&h->change))
 		return -EINTR;
-	if (on && !h->frozen) {
+	changes = h->frozen != on;
+	if (changes && on) {
 		err = gmfs_publish(h, gfp);
 		if (!err)
 			WRITE_ONCE(h->frozen, true);
-	} else if (!on && h->frozen) {
+	} else if (changes) {
 		gmfs_kho_withdraw(&h->kho);
 		gmfs_drop_image(h);
 		WRITE_ONCE(h->frozen, false);
@@ -103,7 +106,7 @@ static int gmfs_switch_active(struct gmfs_handover *h, bool on, gfp_t gfp)
 	up_write(&h->change);
 	if (err)
 		pr_err("cannot hand over: %pe\n", ERR_PTR(err));
-	return err;
+	return err ?: changes;
 }
 
 /**
@@ -112,13 +115,24 @@ static int gmfs_switch_active(struct gmfs_handover *h, bool on, gfp_t gfp)
  * @on: which
  *
  * Context: may sleep.
- * Return: 0, also if it is so already; -EINTR; -ENOMEM; -EFBIG if the image does not fit
+ * Return: 1; 0 if it is so already; -EINTR; -ENOMEM; -EFBIG if the image does not fit
  * into the head, which charging for inodes and names prevents; -ESHUTDOWN if firmware is
  * about to take over; what publishing by KHO returned, if the image is in no head.
  */
 int gmfs_set_active(struct gmfs_handover *h, bool on)
 {
 	return gmfs_switch_active(h, on, GFP_KERNEL);
+}
+
+/**
+ * gmfs_thaw - withdraw and thaw
+ * @h: the tree
+ *
+ * Context: may sleep, and cannot be killed.
+ */
+void gmfs_thaw(struct gmfs_handover *h)
+{
+	gmfs_switch_active(h, false, GFP_KERNEL | __GFP_NOFAIL);
 }
 
 static void gmfs_wipe(struct gmfs_handover *h)
