@@ -12,7 +12,7 @@ other=debian-7
 both() {
 	local dir
 	for dir in $mnt $model; do
-		(cd $dir && "$@") || report "not ok" "$*, in $dir"
+		(cd $dir && "$@") || fail "change in $dir: $* succeeds" "status $?"
 	done
 }
 
@@ -46,14 +46,15 @@ names() {
 }
 
 agree() {
-	same "kexec $1: names, sizes, modes, links" "$(names $model)" "$(names $mnt)"
-	same "kexec $1: contents" "$(sums $model)" "$(sums $mnt)"
+	same "kexec $1: names, sizes, modes and links are as in the model" \
+		"$(names $model)" "$(names $mnt)"
+	same "kexec $1: contents are as in the model" "$(sums $model)" "$(sums $mnt)"
 }
 
 round() {
 	local n=$1 i
-	load || report "not ok" "load"
-	mount_g || report "not ok" "mount"
+	load || fail "module: it loads" "status $?"
+	mount_g || fail "tree: it mounts" "status $?"
 	mkdir -p $model
 	# It was as the model before.
 	[[ $n = 1 ]] || compare "kexec $((n - 1)), $(uname -r)"

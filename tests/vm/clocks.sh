@@ -14,14 +14,14 @@ shift_clock() {
 # refuses TEXT: because of the clocks.
 refuses() {
 	new_log >/dev/null
-	check "$1: load" load
+	check "$1: the module loads" load
 	logs "$1: a line of the log says why" \
 		"quarantined: since then -?[0-9]+ s by the wall clock, [0-9]+ s by the TSC"
-	same "$1: quarantined" quarantined "$(cat $status/state)"
+	same "$1: the image is quarantined" quarantined "$(cat $status/state)"
 	if mount_g 2>/dev/null; then
-		report "not ok" "$1: it was mounted"
+		fail "$1: the mount is refused" "success"
 	else
-		report ok "$1: no mount"
+		report ok "$1: the mount is refused"
 	fi
 }
 
@@ -30,33 +30,33 @@ stage1() {
 	truncate -s 8M $mnt/a
 	/job/tests/mapped fill $mnt/a 1
 	remember
-	check "publish" bash -c "echo 1 >$status/active"
+	check "publish: succeeds" bash -c "echo 1 >$status/active"
 	next_stage
 }
 
 stage2() {
 	shift_clock $((3 * 86400))
-	refuses "three days more"
+	refuses "clock 3 days ahead"
 	# The kernel is replaced while it is quarantined.
 	next_stage
 }
 
 stage3() {
 	shift_clock $((3 * 86400))
-	refuses "three days more, one kernel later"
+	refuses "clock 3 days ahead, one kernel later"
 	rmmod guestmemfs
 	shift_clock $((-6 * 86400))
-	refuses "three days less"
+	refuses "clock 3 days behind"
 	rmmod guestmemfs
 	shift_clock $((3 * 86400))
 	start
-	compare "the right time again"
+	compare "tree at the right time again"
 	umount $mnt
 	rmmod guestmemfs
 	# A boot goes on to accept an image that it has accepted.
 	shift_clock $((3 * 86400))
 	start
-	compare "in the same boot any time will do"
+	compare "tree in a boot that has accepted it, at a wrong time"
 	# The time when it is unmounted is what the next kernel goes by.
 	shift_clock $((-3 * 86400))
 	umount $mnt
@@ -67,5 +67,5 @@ stage3() {
 stage4() {
 	# The tree has not changed since the first kernel, but loading has dated it anew.
 	start
-	compare "the next kernel"
+	compare "tree in the next kernel, clock set before umount"
 }

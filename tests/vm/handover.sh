@@ -21,8 +21,8 @@ stage1() {
 		truncate -s 1 $mnt/vms/small$i
 	done
 	rm $mnt/vms/small*[13579]
-	check "fill: a file of 500 MiB" truncate -s 500M $mnt/vms/untouched
-	check "fill: a file of all but 14 blocks, in pieces" \
+	check "fill: a file of 500 MiB can be made" truncate -s 500M $mnt/vms/untouched
+	check "fill: a file of all but 14 blocks, in pieces, can be made" \
 		truncate -s $((($(stat -f -c %f $mnt) - 14) * 2))M $mnt/vms/one/pieces
 	/job/tests/mapped poke $mnt/vms/one/pieces 300000000 'far out'
 	touch "$mnt/vms/a name with spaces, ümläuts and "$'\n'" a newline"
@@ -54,7 +54,7 @@ stage1() {
 	# The file that is open has no name: its blocks are free in the next kernel.
 	sed -i "s/^free [0-9]* /free $(($(stat -f -c %f $mnt) + 2)) /" /job/tree
 	sed -i "s/^inodes .*/inodes $(($(stat -f -c '%c - %d' $mnt) - 1))/" /job/tree
-	check "publish" bash -c 'echo 1 >/sys/kernel/kho/active'
+	check "publish: succeeds" bash -c 'echo 1 >/sys/kernel/kho/active'
 	check "fill: a file has several extents" bash -c \
 		"dtc -q -I dtb -O dts /sys/fs/guestmemfs/image |
 		grep -qE 'extents = <(0x[0-9a-f]+ ){5,}'"
@@ -63,10 +63,10 @@ stage1() {
 
 stage2() {
 	new_log >/dev/null
-	check "load" load
-	logs "takes over" "took over [0-9]* inodes from $carrier"
-	check "mount" mount_g
-	compare "after a kexec"
+	check "module: it loads" load
+	logs "module: it takes the tree over from $carrier" "took over [0-9]* inodes from $carrier"
+	check "tree: it mounts" mount_g
+	compare "tree after a kexec"
 	check "next kernel: unwritten blocks read as zeroes" /job/tests/mapped zero $mnt/vms/untouched
 	remember
 	check "next kernel: the tree is not frozen" touch $mnt/second
@@ -77,10 +77,10 @@ stage2() {
 		"truncate -s 20M $mnt/second && /job/tests/mapped zero $mnt/second"
 	/job/tests/mapped fill $mnt/second 99
 	remember
-	check "the module may go: the region has the files" \
+	check "rmmod: succeeds, since the region has the files" \
 		sh -c "umount $mnt; rmmod guestmemfs"
 	start
-	compare "loaded again"
+	compare "tree after rmmod and load"
 	remember
 	# No active: the reboot notifier publishes.
 	next_stage
@@ -88,32 +88,32 @@ stage2() {
 
 stage3() {
 	# No mount here: the image goes on as it is.
-	check "third kernel: load, and no mount" load
+	check "third kernel: the module loads, without a mount" load
 	next_stage
 }
 
 stage4() {
 	start
-	compare "a kexec without active, and one without a mount"
-	check "publish" bash -c 'echo 1 >/sys/kernel/kho/active'
+	compare "tree after kexecs without active and without a mount"
+	check "publish: succeeds" bash -c 'echo 1 >/sys/kernel/kho/active'
 	umount $mnt
-	check "unmounted: withdraw" bash -c 'echo 0 >/sys/kernel/kho/active'
-	check "unmounted: publish" bash -c 'echo 1 >/sys/fs/guestmemfs/active'
+	check "unmounted: the image can be withdrawn" bash -c 'echo 0 >/sys/kernel/kho/active'
+	check "unmounted: the image can be published" bash -c 'echo 1 >/sys/fs/guestmemfs/active'
 	next_stage
 }
 
 stage5() {
 	start
-	compare "published while not mounted"
+	compare "tree published while not mounted"
 	refused "next kernel: an immutable file still is" "not permitted" rm -f $mnt/vms/immutable
 	chattr -i $mnt/vms/immutable
 	chattr -a $mnt/vms/log
 	rm -r ${mnt:?}/*
 	umount $mnt
-	check "empty: unload" rmmod guestmemfs
+	check "empty tree: rmmod succeeds" rmmod guestmemfs
 	start
 	same "next kernel: an image that was taken over does not come back" 0 \
 		"$(find $mnt -mindepth 1 | wc -l)"
 	truncate -s 1G $mnt/all
-	check "next kernel: no old contents come back" /job/tests/mapped zero $mnt/all
+	check "next kernel: all blocks read as zeroes" /job/tests/mapped zero $mnt/all
 }

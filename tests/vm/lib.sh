@@ -138,7 +138,7 @@ harness() {
 			said+="; ${line#*: }" ;;
 		esac
 	done </tmp/harness
-	((nr && n == nr)) || report "not ok" "$1: all tests end: $n of $nr did"
+	((nr && n == nr)) || fail "$1: all of its tests end" "$n" "$nr"
 }
 
 # resident TEXT: the lab notes what this VM has of the host's memory at this moment.
@@ -167,8 +167,8 @@ mount_g() {
 }
 
 start() {
-	check "load" load
-	check "mount" mount_g
+	check "module: it loads" load
+	check "tree: it mounts" mount_g
 }
 
 # The log's lines since the last call.
@@ -256,9 +256,9 @@ remember() {
 }
 
 compare() {
-	same "$1: names, numbers, modes, owners, sizes, times, links, extents, free blocks" \
+	same "$1: metadata, extents and free blocks are as they were" \
 		"$(cat /job/tree)" "$(describe $mnt)"
-	same "$1: contents" "$(cat /job/sums)" "$(sums $mnt)"
+	same "$1: contents are as they were" "$(cat /job/sums)" "$(sums $mnt)"
 }
 
 check_kmemleak() {

@@ -17,7 +17,7 @@ files() {
 	(cd $mnt && seq -f 'file-%g' 1000 | xargs truncate -s "$1")
 	describe $mnt >/job/tree
 	t=$(us)
-	check "publish 1000 files of $1" bash -c 'echo 1 >/sys/kernel/kho/active'
+	check "1000 files of $1: they can be published" bash -c 'echo 1 >/sys/kernel/kho/active'
 	echo $(($(us) - t)) >/job/publish
 	wc -c </sys/kernel/debug/kho/out/sub_fdts/guestmemfs >/job/bytes
 	next_stage
@@ -26,20 +26,20 @@ files() {
 restored() {
 	local t
 	t=$(us)
-	check "load" load
-	check "mount" mount_g
+	check "module: it loads" load
+	check "tree: it mounts" mount_g
 	t=$(($(us) - t))
-	same "1000 files of $1" "$(cat /job/tree)" "$(describe $mnt)"
+	same "1000 files of $1: metadata is as it was" "$(cat /job/tree)" "$(describe $mnt)"
 	report info "1000 files of $1: published in $(cat /job/publish) us, restored in $t us, image of $(cat /job/bytes) bytes"
 	echo "$(cat /job/publish) $t" >>/job/times
 }
 
 stage1() {
 	resident "before loading"
-	check "load" load
+	check "module: it loads" load
 	resident "after loading"
 	grows_by 64 "load: an untouched region costs the host a few MiB at most"
-	check "mount" mount_g
+	check "tree: it mounts" mount_g
 	files 1M
 }
 
@@ -52,7 +52,7 @@ stage2() {
 stage3() {
 	restored $large
 	# A thousandfold size: within a small factor, whatever the machine does for 2 s.
-	check "times do not depend on size" awk '
+	check "times: they do not depend on the files' size" awk '
 		{ p[NR] = $1; r[NR] = $2 }
 		END { exit !(p[2] < 8 * p[1] + 2e6 && r[2] < 8 * r[1] + 2e6) }' /job/times
 	find $mnt -mindepth 1 -delete
@@ -64,23 +64,25 @@ stage3() {
 	/job/tests/mapped fill $mnt/ram 4
 	/job/tests/mapped sum $mnt/ram >/job/sum
 	describe $mnt | md5sum >/job/tree
-	check "publish a large image" bash -c 'echo 1 >/sys/kernel/kho/active'
-	check "of which the subtree is but the head" test \
+	check "large image: it can be published" bash -c 'echo 1 >/sys/kernel/kho/active'
+	check "large image: KHO's subtree is less than 4 KiB" test \
 		"$(wc -c </sys/kernel/debug/kho/out/sub_fdts/guestmemfs)" -lt 4096
-	check "withdraw" bash -c 'echo 0 >/sys/kernel/kho/active'
+	check "large image: it can be withdrawn" bash -c 'echo 0 >/sys/kernel/kho/active'
 	next_stage
 }
 
 stage4() {
 	new_log >/dev/null
 	start
-	logs "a large image by KHO" "took over 12002 inodes from KHO"
-	same "12001 files" "$(cat /job/tree)" "$(describe $mnt | md5sum)"
-	same "contents" "$(cat /job/sum)" "$(/job/tests/mapped sum $mnt/ram)"
+	logs "large image: KHO brings it" "took over 12002 inodes from KHO"
+	same "large image: metadata of its 12001 files is as it was" \
+		"$(cat /job/tree)" "$(describe $mnt | md5sum)"
+	same "large image: contents are as they were" \
+		"$(cat /job/sum)" "$(/job/tests/mapped sum $mnt/ram)"
 	find $mnt -mindepth 1 -delete
 	umount $mnt
-	check "unload" rmmod guestmemfs
-	check "load: it is not taken twice" load
+	check "rmmod: succeeds" rmmod guestmemfs
+	check "load again: succeeds" load
 	mount_g
-	same "nothing" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	same "load again: the image is not taken twice" 0 "$(find $mnt -mindepth 1 | wc -l)"
 }

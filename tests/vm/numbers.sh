@@ -17,23 +17,29 @@ stage1() {
 		insmod /job/guestmemfs_peek.ko at=$(((4992 + slot) << 20)) set=0
 		rmmod guestmemfs_peek
 	done
-	check "edit" fdtput -t x /job/planted / next-inode 7ffffffe ffffffff
-	check "planted" insmod /job/guestmemfs_plant.ko
+	check "image: its next-inode can be changed" \
+		fdtput -t x /job/planted / next-inode 7ffffffe ffffffff
+	check "image: it can be planted" insmod /job/guestmemfs_plant.ko
 	next_stage
 }
 
 stage2() {
 	start
-	check "numbers: the last one" touch $mnt/last
-	same "its number" $((0x7ffffffeffffffff)) "$(stat -c %i $mnt/last)"
-	refused "numbers: no file after the last one" "No space left" touch $mnt/beyond
-	refused "numbers: no directory" "No space left" mkdir $mnt/beyond
-	refused "numbers: no link" "No space left" ln -s target $mnt/beyond
-	check "numbers: freeze" sh -c "echo 1 >/sys/fs/guestmemfs/active"
-	check "numbers: thaw" sh -c "echo 0 >/sys/fs/guestmemfs/active"
+	check "numbers: a file can have the last one" touch $mnt/last
+	same "numbers: the last file has the last one" $((0x7ffffffeffffffff)) \
+		"$(stat -c %i $mnt/last)"
+	refused "numbers: a file after the last one is ENOSPC" "No space left" touch $mnt/beyond
+	refused "numbers: a directory after the last one is ENOSPC" "No space left" \
+		mkdir $mnt/beyond
+	refused "numbers: a symbolic link after the last one is ENOSPC" "No space left" \
+		ln -s target $mnt/beyond
+	check "numbers: without one left the tree can be frozen" \
+		sh -c "echo 1 >/sys/fs/guestmemfs/active"
+	check "numbers: without one left the tree can be thawed" \
+		sh -c "echo 0 >/sys/fs/guestmemfs/active"
 	umount $mnt
 	rmmod guestmemfs
 	start
 	same "numbers: the module's own image comes back" "first last" "$(cd $mnt && echo *)"
-	refused "numbers: still none left" "No space left" touch $mnt/beyond
+	refused "numbers: none is left after the image comes back" "No space left" touch $mnt/beyond
 }

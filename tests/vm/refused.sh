@@ -14,8 +14,8 @@ plant() {
 	file=$(dtc -I dtb -O dts /job/planted 2>/dev/null |
 		sed -n '/inode@/h; /extents/ { x; s/.*\(inode@[0-9a-f]*\).*/\1/p; x }' |
 		head -n 1)
-	check "plant: $*" "$@"
-	check "planted" insmod /job/guestmemfs_plant.ko
+	check "image: it can be changed by $*" "$@"
+	check "image: it can be planted" insmod /job/guestmemfs_plant.ko
 	next_stage
 }
 
@@ -30,23 +30,24 @@ published() {
 # look PATTERN: refused for that reason, and nothing of it lost.
 look() {
 	new_log >/dev/null
-	check "load" load
-	logs "refused: $1" "quarantined: .*($1)"
+	check "module: it loads" load
+	logs "image refused as '$1': the log says so" "quarantined: .*($1)"
 	if mount_g 2>/tmp/err; then
-		report "not ok" "mounted in spite of: $1"
+		fail "image refused as '$1': the mount fails" "success"
 	else
-		report ok "mount refused"
+		report ok "image refused as '$1': the mount fails"
 	fi
-	same "its reason is in one line of the log" 1 \
+	same "image refused as '$1': one line of the log says so" 1 \
 		"$(dmesg | grep -c 'guestmemfs: the last kernel.s image is quarantined')"
-	refused "rmmod would lose it" "in use" rmmod guestmemfs
+	refused "image refused as '$1': rmmod, which would lose it, is EBUSY" "in use" \
+		rmmod guestmemfs
 }
 
 discard() {
-	check "discard" mount_g -o discard
-	same "an empty tree" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	check "discard: the mount succeeds" mount_g -o discard
+	same "discard: the tree is empty" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	truncate -s 1G $mnt/all
-	check "and clean blocks" /job/tests/mapped zero $mnt/all
+	check "discard: blocks read as zeroes" /job/tests/mapped zero $mnt/all
 	rm $mnt/all
 }
 
@@ -68,9 +69,10 @@ stage1() {
 stage2() {
 	# What KHO brought is still there when loading fails.
 	new_log >/dev/null
-	check "another filesystem has the name" insmod /job/guestmemfs_peek.ko rival=1
-	refused "the module does not load" "busy" load
-	logs "and says why" "cannot register the filesystem"
+	check "name guestmemfs: another filesystem can have it" \
+		insmod /job/guestmemfs_peek.ko rival=1
+	refused "name guestmemfs: the module does not load if it is taken" "busy" load
+	logs "name guestmemfs: the log says that it is taken" "cannot register the filesystem"
 	rmmod guestmemfs_peek
 	look "version is not guestmemfs-v1"
 	discard
@@ -130,7 +132,7 @@ stage10() {
 
 stage11() {
 	start
-	same "the right region again: nothing was lost" "$(cat /job/sum)" \
+	same "the right region again: contents are as they were" "$(cat /job/sum)" \
 		"$(/job/tests/mapped sum $mnt/keep)"
 	next_stage
 }
@@ -143,36 +145,38 @@ stage12() {
 	remember
 	published
 	printf 'x' | dd of=/job/planted bs=1 seek=300 conv=notrunc 2>/dev/null
-	check "plant a damaged copy" insmod /job/guestmemfs_plant.ko record=/job/planted-record
+	check "damaged copy: it can be planted" \
+		insmod /job/guestmemfs_plant.ko record=/job/planted-record
 	next_stage
 }
 
 stage13() {
 	new_log >/dev/null
-	check "load" load
-	logs "a damaged copy: the region's image is taken" "KHO's copy of the image is damaged"
+	check "module: it loads" load
+	logs "damaged copy: the region's image is taken" "KHO's copy of the image is damaged"
 	mount_g
-	compare "a damaged copy"
+	compare "tree beside a damaged copy"
 	leave_later 9
-	check "plant an old copy" insmod /job/guestmemfs_plant.ko record=/job/planted-record
+	check "old copy: it can be planted" \
+		insmod /job/guestmemfs_plant.ko record=/job/planted-record
 	next_stage
 }
 
 stage14() {
 	new_log >/dev/null
-	check "load" load
-	logs "an old copy: the region's image is taken" "copy of the image is not later than the region's"
+	check "module: it loads" load
+	logs "old copy: the region's image is taken" "copy of the image is not later than the region's"
 	mount_g
-	compare "an old copy"
+	compare "tree beside an old copy"
 	rm $mnt/later
 	truncate -s 4M $mnt/keep
 	leave_later 10
 	# As a module of 0.1 leaves it, whose head is at least as new.
-	check "plant an old copy without a record" insmod /job/guestmemfs_plant.ko
+	check "old copy without a record: it can be planted" insmod /job/guestmemfs_plant.ko
 	next_stage
 }
 
 stage15() {
 	start
-	compare "an old copy without a record: the region's image is taken"
+	compare "tree beside an old copy without a record"
 }

@@ -8,7 +8,7 @@ stage1() {
 	start
 	truncate -s 8M $mnt/a
 	/job/tests/mapped fill $mnt/a 1
-	check "publish" bash -c "echo 1 >/sys/fs/guestmemfs/active"
+	check "publish: succeeds" bash -c "echo 1 >/sys/fs/guestmemfs/active"
 	echo 2 >/job/stage
 	sync
 	echo "=== kexec" >/dev/ttyS0
@@ -20,5 +20,5 @@ stage2() {
 	new_log >/dev/null
 	start
 	same "restart: the head was wiped" "" "$(new_log | grep -E 'reset|took over')"
-	same "restart: no files" 0 "$(find $mnt -mindepth 1 | wc -l)"
+	same "restart: no files come back" 0 "$(find $mnt -mindepth 1 | wc -l)"
 }

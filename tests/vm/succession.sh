@@ -15,11 +15,11 @@ other=debian-6.12
 
 # arrive TEXT: a kernel takes over what was remembered.
 arrive() {
-	check "$1: load" load
-	check "$1: mount" mount_g
+	check "$1: the module loads" load
+	check "$1: the tree mounts" mount_g
 	compare "$1"
-	check "$1: a file with holes" /job/tests/mapped peek $mnt/d/untouched 20000000 'in the midst'
-	same "$1: status" \
+	check "$1: a file with holes has its data" /job/tests/mapped peek $mnt/d/untouched 20000000 'in the midst'
+	same "$1: sysfs counts files and blocks as the tree does" \
 		"$(find $mnt -mindepth 1 -printf '%i\n' | sort -u | wc -l) $(stat -f -c '%b %f %S' $mnt) $(($(stat -f -c '%b - %f' $mnt)))" \
 		"$(cd $status && paste -d " " files blocks blocks_free block_size blocks_used)"
 }
@@ -48,10 +48,10 @@ poke_head() {
 # sysfs.
 refuses() {
 	new_log >/dev/null
-	check "$1: load" load "${@:3}"
-	refused "$1: no mount" "$2" mount_says
-	same "$1: one line in the log" 1 "$(new_log | grep -c 'image is quarantined')"
-	same "$1: state" quarantined "$(cat $status/state)"
+	check "$1: the module loads" load "${@:3}"
+	refused "$1: the mount is refused" "$2" mount_says
+	same "$1: one line of the log says so" 1 "$(new_log | grep -c 'image is quarantined')"
+	same "$1: the state is quarantined" quarantined "$(cat $status/state)"
 	check "$1: the reason is in sysfs" grep -q "$2" $status/quarantine
 }
 
@@ -78,7 +78,7 @@ files() {
 
 stage1() {
 	start
-	same "a new region" "0 unmounted" "$(cat $status/generation) $(umount $mnt; cat $status/state)"
+	same "new region: its generation is 0, and it is unmounted" "0 unmounted" "$(cat $status/generation) $(umount $mnt; cat $status/state)"
 	mount_g
 	# Where kexec_load(2) would put the next kernel: the region's last blocks.
 	truncate -s $((($(stat -f -c %f $mnt) - 32) * 2))M $mnt/most
@@ -90,7 +90,7 @@ stage1() {
 	mount -t guestmemfs none /mnt/2
 	mount -t guestmemfs none /mnt/3
 	check "active 1: can be written" bash -c "echo 1 >$active"
-	same "active 1: frozen" frozen "$(cat $status/state)"
+	same "active 1: the tree is frozen" frozen "$(cat $status/state)"
 	check "active 0: can be written" bash -c "echo 0 >$active"
 	rm $mnt/d/f1
 	truncate -s 7M $mnt/d/later
@@ -98,7 +98,7 @@ stage1() {
 	/job/tests/churn $mnt 9 30 &
 	sleep 0.5
 	check "writer: runs" kill -0 $!
-	check "active 1 again, with several mounts and writers running" \
+	check "active 1: can be written again beside mounts and writers" \
 		bash -c "echo 1 >$active"
 	sleep 0.5
 	check "writer: still runs when frozen" kill -0 $!
@@ -107,17 +107,17 @@ stage1() {
 }
 
 stage2() {
-	arrive "1, 0, 1"
+	arrive "kexec after active 1, 0, 1"
 	rm -f $mnt/a[0-9] $mnt/b[0-9]
 	rmdir $mnt/a[0-9] 2>/dev/null
 	remember
 	umount $mnt
 	mount_g
-	compare "umount and mount"
+	compare "tree after umount and mount"
 	umount $mnt
-	check "rmmod with files" rmmod guestmemfs
+	check "rmmod: succeeds with files" rmmod guestmemfs
 	arrive "insmod again"
-	same "insmod again: not frozen" 0 "$(cat $active)"
+	same "insmod again: the tree is not frozen" 0 "$(cat $active)"
 	check "insmod again: an image is sealed" test "$(sealed)" -gt 0
 	touch $mnt/new
 	same "first change: no image is sealed" 0 "$(sealed)"
@@ -138,8 +138,8 @@ stage4() {
 }
 
 stage5() {
-	arrive "two kernels without the module, one of them another"
-	same "carriers: no KHO" region "$(cat $status/carriers)"
+	arrive "kexec over two kernels without the module"
+	same "carriers: the region alone, without KHO" region "$(cat $status/carriers)"
 	rm $mnt/new
 	files 10
 	remember
@@ -148,7 +148,7 @@ stage5() {
 }
 
 stage6() {
-	arrive "from $kernel to $(uname -r)"
+	arrive "kexec from $kernel to $(uname -r)"
 	rm -r $mnt/d
 	files 20
 	remember
@@ -157,14 +157,14 @@ stage6() {
 }
 
 stage7() {
-	arrive "and back"
+	arrive "kexec back to $kernel"
 	next_stage "" "" "$(sed 's/memmap=[^ ]*//' /proc/cmdline)"
 }
 
 stage8() {
 	new_log >/dev/null
 	check "no memmap=: the module does not load" sh -c "! insmod /job/kernels/$kernel/guestmemfs.ko"
-	logs "and says what is missing" "no memmap=.* holds guestmemfs="
+	logs "no memmap=: the log says what is missing" "no memmap=.* holds guestmemfs="
 	# What was in that memory is anybody's now. So begin again.
 	next_stage "" "" "$(cat /proc/cmdline) memmap=1152M\$4992M"
 }
@@ -176,9 +176,10 @@ stage9() {
 		echo 8 >/job/stage
 		next_stage
 	fi
-	check "memmap= is back" test -d /sys/module/guestmemfs
+	check "memmap= again: the module loads" test -d /sys/module/guestmemfs
 	if ! mount_g; then
-		check "quarantined, with a reason" grep -q . $status/quarantine
+		check "memmap= again: a tree that does not mount has a reason in sysfs" \
+			grep -q . $status/quarantine
 		check "discard: mounts" mount_g -o discard
 	fi
 	rm -rf ${mnt:?}/*
@@ -205,7 +206,7 @@ stage11() {
 }
 
 stage12() {
-	refuses "smaller, without active" "another region"
+	refuses "smaller region, without active" "another region"
 	check "discard: mounts" mount_g -o discard
 	same "discard: the tree is empty" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	files 30
@@ -227,12 +228,12 @@ stage14() {
 # KHO knows that the region was somewhere else; else nobody does before the old
 # head is in the midst of the new region.
 stage15() {
-	check "moved up: load" load
+	check "region moved up: the module loads" load
 	if [[ $(cat $status/carriers) = *kho* ]]; then
-		refused "moved up: no mount" "another region" mount_says
+		refused "region moved up: the mount is refused" "another region" mount_says
 		check "discard: mounts" mount_g -o discard
 	else
-		check "moved up: mount" mount_g
+		check "region moved up: the tree mounts" mount_g
 	fi
 	same "discard: the tree is empty" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	files 40
@@ -241,34 +242,34 @@ stage15() {
 }
 
 stage16() {
-	refuses "moved down: its head is in the midst of this one" "another region"
+	refuses "region moved down, with its old head in the midst" "another region"
 	next_region 1024M@5G
 }
 
 stage17() {
-	arrive "where it was last"
+	arrive "region where it was last"
 	umount $mnt
 	rmmod guestmemfs
 	poke_head 8 2
-	refuses "tomorrow's head" "of version 2, not 1"
+	refuses "head of version 2" "of version 2, not 1"
 	rmmod guestmemfs
 	poke_head 8 1
-	arrive "and today's again"
+	arrive "head of version 1 again"
 	umount $mnt
 	rmmod guestmemfs
 	# The word of the seal that says that it is whole, in both slots: as a crash
 	# leaves it.
 	poke_head 12 $((0x6f70656e))
-	refuses "a crash" "did not leave an image"
+	refuses "head after a crash" "did not leave an image"
 	rmmod guestmemfs
 	poke_head 12 $((0x7365616c))
-	arrive "nothing of it was lost"
+	arrive "head sealed again"
 	umount $mnt
 	rmmod guestmemfs
 	poke_head 12 $((0x6f70656e))
-	refuses "a crash, again" "did not leave an image"
+	refuses "head after a second crash" "did not leave an image"
 	rmmod guestmemfs
-	refuses "a crash, loaded again" "did not leave an image"
+	refuses "head after a second crash, loaded again" "did not leave an image"
 	check "discard: mounts" mount_g -o discard
 	same "discard: the tree is empty" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	same "discard: quarantined no more" mounted "$(cat $status/state)"
@@ -277,11 +278,11 @@ stage17() {
 	umount $mnt
 	rmmod guestmemfs
 	poke_head 4196 1
-	refuses "a damaged image" "checksum is wrong"
-	check "discard a damaged image" mount_g -o discard
+	refuses "damaged image" "checksum is wrong"
+	check "discard: mounts over a damaged image" mount_g -o discard
 	files
 	remember
-	check "active, and then the machine is reset" bash -c "echo 1 >$active"
+	check "active 1: can be written before a reset" bash -c "echo 1 >$active"
 	echo 18 >/job/stage
 	sync
 	echo "=== kexec" >/dev/ttyS0
@@ -291,18 +292,18 @@ stage17() {
 
 stage18() {
 	new_log >/dev/null
-	check "after a reset: load" load
+	check "after a reset: the module loads" load
 	logs "reset: the log says that the image is wiped" "before the machine was reset"
-	check "after a reset: mount" mount_g
+	check "after a reset: the tree mounts" mount_g
 	same "after a reset or shutdown: nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	# What this boot sealed is not forgotten, nor given up for another region=.
 	files
 	remember
 	umount $mnt
 	rmmod guestmemfs
-	refuses "another region=" "another region" region=1024M@4992M
+	refuses "another region= in the same boot" "another region" region=1024M@4992M
 	rmmod guestmemfs
-	arrive "the right one"
+	arrive "the right region= again"
 	rm -r ${mnt:?}/*
 	umount $mnt
 	rmmod guestmemfs
@@ -314,12 +315,12 @@ stage19() {
 	start
 	same "kexec after a reset: nothing comes back" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	check "kexec after a reset: all of the region can be had" truncate -s 1G $mnt/all
-	check "kexec after a reset: no old contents" /job/tests/mapped zero $mnt/all
+	check "kexec after a reset: all blocks read as zeroes" /job/tests/mapped zero $mnt/all
 	rm $mnt/all
 	# A boot by firmware takes long, and what wipes the head is the same everywhere.
 	[[ $kernel != debian-* ]] || return
 	files
-	check "active, and then the machine is shut down" bash -c "echo 1 >$active"
+	check "active 1: can be written before a shutdown" bash -c "echo 1 >$active"
 	echo 20 >/job/stage
 	sync
 	echo "=== kexec" >/dev/ttyS0
