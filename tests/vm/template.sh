@@ -13,18 +13,18 @@ sum() { /job/tests/mapped private-sum $GUEST_RAM; }
 clone() {
 	guest_use "$1"
 	GUEST_BACKEND=share=off,readonly=on,rom=off,align=2M
-	check "start clone $1" guest_start -incoming defer
-	check "restore it" guest_restore $saved
-	check "it writes to its memory" guest_mark "$1"
+	check "clone $1: QEMU starts" guest_start -incoming defer
+	check "clone $1: it can be restored" guest_restore $saved
+	check "clone $1: it writes to its memory" guest_mark "$1"
 }
 
 settled() {
 	guest_use "$1"
 	report info "clone $1: $(guest_memory Private_Dirty) KiB of $GUEST_MEM its own, $(guest_memory Rss) KiB mapped"
-	check "clone $1 costs less than a quarter of its size" \
+	check "clone $1: it costs less than a quarter of its size" \
 		test "$(guest_memory Private_Dirty)" -lt 32768
-	check "KVM maps it with 2 MiB pages" test "$(guest_pages 2m)" -gt 0
-	check "it is well" guest_is_healthy
+	check "clone $1: KVM maps it with 2 MiB pages" test "$(guest_pages 2m)" -gt 0
+	check "clone $1: it reports no damage" guest_is_healthy
 }
 
 # documented TEXT ARGUMENT...: QEMU with them boots.
@@ -32,14 +32,15 @@ documented() {
 	local text=$1 i
 	shift
 	rm -f /tmp/console
-	check "$text" qemu-system-x86_64 -accel kvm -cpu EPYC -nodefaults -display none \
+	check "$text: QEMU starts" \
+		qemu-system-x86_64 -accel kvm -cpu EPYC -nodefaults -display none \
 		-daemonize -pidfile /tmp/pid -kernel /job/guest-vmlinuz -initrd /job/guest-initrd \
 		-append "console=ttyS0 quiet" -serial file:/tmp/console "$@"
 	for i in $(seq 600); do
 		! grep -aq 'GUEST 1 ' /tmp/console || break
 		sleep 0.2
 	done
-	check "$text: it boots" grep -aq 'GUEST 1 ' /tmp/console
+	check "$text: the guest boots" grep -aq 'GUEST 1 ' /tmp/console
 }
 
 end_qemu() {
@@ -49,18 +50,18 @@ end_qemu() {
 
 # What qemu(1) has for prealloc=on, and QEMU's page on VM templating.
 documentation() {
-	documented "memory-backend-file with prealloc=on" \
+	documented "prealloc=on" \
 		-object memory-backend-file,id=pc.ram,size=512M,mem-path=$mnt,prealloc=on,share=on,align=2M \
 		-machine memory-backend=pc.ram -m 512M
 	ram=$(find "/proc/$(cat /tmp/pid)/fd" -lname "$mnt/*" | head -n 1)
-	same "all of it is written" "[0..1048575]: 0x1" \
+	same "prealloc=on: all blocks of the file are written" "[0..1048575]: 0x1" \
 		"$(io -r -c 'fiemap -v' "$ram" | awk 'NR == 3 { print $2, $NF }')"
 	end_qemu
-	documented "the templating page: the template" -m 2g \
+	documented "templating page's template" -m 2g \
 		-object memory-backend-file,id=pc.ram,mem-path=$mnt/tpl,size=2g,share=on,align=2M \
 		-machine q35,memory-backend=pc.ram
 	end_qemu
-	documented "and a VM from it" -m 2g \
+	documented "templating page's clone" -m 2g \
 		-object memory-backend-file,id=pc.ram,mem-path=$mnt/tpl,size=2g,readonly=on,rom=off,align=2M \
 		-machine q35,memory-backend=pc.ram
 	end_qemu
@@ -70,39 +71,39 @@ documentation() {
 stage1() {
 	start
 	truncate -s $GUEST_MEM $GUEST_RAM
-	check "start the template" guest_start
-	check "it counts" guest_counts_on 1
-	check "save it" guest_save $saved
+	check "template: QEMU starts" guest_start
+	check "template: its guest counts" guest_counts_on 1
+	check "template: it can be saved" guest_save $saved
 	guest_quit
 	chattr +i $GUEST_RAM
 	want=$(sum)
 	for c in A B C; do clone $c; done
 	for c in A B C; do settled $c; done
-	refused "nobody writes to the template" "not permitted" \
+	refused "template: an immutable one cannot be written" "not permitted" \
 		/job/tests/mapped fill $GUEST_RAM 1
 	chattr -i $GUEST_RAM
-	refused "meanwhile not even so" "Text file busy" \
+	refused "template: it is ETXTBSY while clones run" "Text file busy" \
 		/job/tests/mapped fill $GUEST_RAM 1
 	chattr +i $GUEST_RAM
-	same "what they wrote differs" 3 \
+	same "clones: each has written other contents" 3 \
 		"$(for c in A B C; do guest_use $c; guest_marked $c; done | sort -u | wc -l)"
 	for c in A B C; do guest_use $c; guest_quit; done
-	same "the template is as it was" "$want" "$(sum)"
+	same "template: contents are as they were after its clones" "$want" "$(sum)"
 	documentation
 	echo "$want $(guest_use ""; guest_blob)" >/job/template
-	check "publish" bash -c 'echo 1 >/sys/fs/guestmemfs/active'
+	check "publish: succeeds" bash -c 'echo 1 >/sys/fs/guestmemfs/active'
 	next_stage
 }
 
 stage2() {
 	read -r want blob </job/template
 	start
-	same "the template is as it was" "$want" "$(sum)"
+	same "template: contents are as they were after a kexec" "$want" "$(sum)"
 	clone D
 	settled D
-	check "it counts" guest_counts_on 0
-	same "its blob is the template's" "$blob" \
+	check "clone D: its guest counts on" guest_counts_on 0
+	same "clone D: its blob is the template's" "$blob" \
 		"$(guest_sum)"
 	guest_quit
-	same "and still" "$want" "$(sum)"
+	same "template: contents are as they were after clone D" "$want" "$(sum)"
 }
