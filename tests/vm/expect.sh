@@ -21,7 +21,7 @@ alike() {
 }
 
 leases() {
-	alike "leases: files and directories as on tmpfs" expect leases .
+	alike "leases: files and directories take them as on tmpfs" expect leases .
 	same "leases: a file takes them" "file: read: ok, write: ok" "$(expect leases $mnt | cut -d';' -f1)"
 	alike "leases: a second open breaks one" expect lease-break broken
 	rm -f $mnt/leased $mnt/broken
@@ -33,20 +33,21 @@ leases() {
 limits() {
 	local beyond="truncate: File too large, ftruncate: File too large, fallocate: File too large, size 0"
 	same "limits: ext4 refuses sizes beyond its s_maxbytes" "$beyond" "$(expect maxbytes /job/a $((17 << 40)))"
-	same "limits: so does guestmemfs beyond the region" "$beyond" "$(expect maxbytes $mnt/a $(((1152 << 20) + 1)))"
+	same "limits: guestmemfs refuses sizes beyond the region" "$beyond" "$(expect maxbytes $mnt/a $(((1152 << 20) + 1)))"
 	same "limits: tmpfs takes such a size" "truncate: ok, ftruncate: ok, fallocate: ok, size $((17 << 40))" \
 		"$(expect maxbytes /mnt/t/a $((17 << 40)))"
 	rm /job/a /mnt/t/a $mnt/a
-	alike "limits: sizes that are negative or overflow as on tmpfs" expect overflow a
+	alike "limits: sizes that are negative or overflow fail as on tmpfs" expect overflow a
 	alike "limits: RLIMIT_FSIZE is EFBIG and SIGXFSZ as on tmpfs" expect fsize a
 	same "limits: RLIMIT_FSIZE refuses truncate() on guestmemfs" "truncate: File too large, SIGXFSZ" "$(cd $mnt && expect fsize a | head -n 1)"
 	# The limit is one of a file's size, which stays. tmpfs refuses all the same.
 	same "limits: ext4 allocates beyond RLIMIT_FSIZE if the size is kept" "fallocate: ok" "$(expect fsize-keep /job/a)"
-	same "limits: so does guestmemfs" "fallocate: ok" "$(expect fsize-keep $mnt/a)"
-	same "limits: tmpfs does not" "fallocate: File too large, SIGXFSZ" "$(expect fsize-keep /mnt/t/a)"
+	same "limits: guestmemfs allocates beyond RLIMIT_FSIZE if the size is kept" \
+		"fallocate: ok" "$(expect fsize-keep $mnt/a)"
+	same "limits: tmpfs does not allocate beyond RLIMIT_FSIZE" "fallocate: File too large, SIGXFSZ" "$(expect fsize-keep /mnt/t/a)"
 	rm /job/a
 	mount -o remount,fileio $mnt
-	alike "limits: RLIMIT_FSIZE and write() as on tmpfs" expect fsize-write a
+	alike "limits: write() beyond RLIMIT_FSIZE ends as on tmpfs" expect fsize-write a
 	mount -o remount,nofileio $mnt
 	rm $mnt/a /mnt/t/a
 }
@@ -54,14 +55,14 @@ limits() {
 # The region has 1152 MiB, of which files can have 1150.
 sizes() {
 	refused "size: truncate beyond the region is EFBIG" "File too large" truncate -s 1153M $mnt/a
-	refused "size: one byte beyond it, too" "File too large" truncate -s $(((1152 << 20) + 1)) $mnt/a
+	refused "size: truncate one byte beyond the region is EFBIG" "File too large" truncate -s $(((1152 << 20) + 1)) $mnt/a
 	refused "size: the whole region is ENOSPC" "No space left" truncate -s 1152M $mnt/a
 	refused "size: fallocate beyond the region is EFBIG" "File too large" fallocate -l 1153M $mnt/a
 	refused "size: fallocate of the whole region is ENOSPC" "No space left" fallocate -l 1152M $mnt/a
 	refused "size: zeroing beyond the region is EFBIG" "File too large" fallocate -z -o 1152M -l 4096 $mnt/a
 	mount -o remount,fileio $mnt
 	refused "size: write beyond the region is EFBIG" "File too large" io -c "pwrite 1152m 4096" $mnt/a
-	check "size: write up to its end" io -c "pwrite 1151m 1m" $mnt/a
+	check "size: write up to the region's end succeeds" io -c "pwrite 1151m 1m" $mnt/a
 	mount -o remount,nofileio $mnt
 	truncate -s 4M $mnt/b
 	refused "size: copy beyond the region is EFBIG" "File too large" \
@@ -117,10 +118,11 @@ idmapped_whiteout() {
 
 idmaps() {
 	chmod 755 $mnt /mnt/t
-	alike "idmap: owners in an idmapped mount as on tmpfs" idmapped
-	alike "idmap: the owner of an O_TMPFILE" idmapped_tmpfile
-	same "idmap: a new file's owner is mapped" "0 1" "$(cd $mnt && idmapped_tmpfile 2>&1)"
-	same "idmap: no whiteout whose owner is not mapped" \
+	alike "idmap: owners in an idmapped mount are as on tmpfs" idmapped
+	alike "idmap: the owner of an O_TMPFILE is as on tmpfs" idmapped_tmpfile
+	same "idmap: the owner of an O_TMPFILE is mapped" "0 1" \
+		"$(cd $mnt && idmapped_tmpfile 2>&1)"
+	same "idmap: a whiteout whose owner is not mapped is EOVERFLOW" \
 		"whiteout: Value too large for defined data type a 0 b 0" \
 		"$(cd $mnt && idmapped_whiteout 2>&1 | xargs)"
 	chmod 700 $mnt
@@ -165,13 +167,14 @@ whiteouts_without_room() {
 	touch $mnt/a $mnt/b
 	nr=$(($(cd $mnt && used)))
 	mount -o remount,nr_inodes=$nr $mnt
-	same "whiteout: no inode is free" "whiteout: No space left on device" "$(expect whiteout $mnt/a $mnt/b)"
-	same "whiteout: that leaves both names" "$nr 2" "$(($(cd $mnt && used))) $(find $mnt -type f | wc -l)"
+	same "whiteout: without a free inode it is ENOSPC" "whiteout: No space left on device" "$(expect whiteout $mnt/a $mnt/b)"
+	same "whiteout: one that fails leaves both names" "$nr 2" "$(($(cd $mnt && used))) $(find $mnt -type f | wc -l)"
 	mount -o remount,nr_inodes=$((nr + 1)) $mnt
-	same "whiteout: one is" "whiteout: ok" "$(expect whiteout $mnt/a $mnt/b)"
+	same "whiteout: with one free inode it succeeds" "whiteout: ok" \
+		"$(expect whiteout $mnt/a $mnt/b)"
 	mount -o remount,nr_inodes=65536 $mnt
 	echo 1 >/sys/fs/guestmemfs/active
-	same "whiteout: frozen" "whiteout: Device or resource busy" "$(expect whiteout $mnt/b $mnt/c)"
+	same "whiteout: in a frozen tree it is EBUSY" "whiteout: Device or resource busy" "$(expect whiteout $mnt/b $mnt/c)"
 	echo 0 >/sys/fs/guestmemfs/active
 	rm $mnt/a $mnt/b
 }
@@ -179,29 +182,30 @@ whiteouts_without_room() {
 renames() {
 	local before
 	before=$(cd $mnt && used)
-	alike "whiteout: names, kinds and links as on tmpfs" whiteouts
+	alike "whiteout: names, kinds and links are as on tmpfs" whiteouts
 	whiteouts_without_room
 	same "whiteout: all inodes are free again" "$before" "$(cd $mnt && used)"
 	modprobe overlay 2>/dev/null
-	grep -q overlay /proc/filesystems || { skip "overlayfs: the upper directory as on tmpfs" "$kernel has no overlayfs"; return; }
+	grep -q overlay /proc/filesystems || { skip "overlayfs: the upper directory is as on tmpfs" "$kernel has no overlayfs"; return; }
 	mount -o remount,fileio $mnt
 	new_log >/dev/null
-	alike "overlayfs: the upper directory as on tmpfs" overlays
+	alike "overlayfs: the upper directory is as on tmpfs" overlays
 	same "overlayfs: it misses nothing" "" "$(new_log | grep 'overlayfs: .*upper fs')"
 	mount -o remount,nofileio $mnt
 }
 
 handles() {
-	alike "handles: what they lead to as on tmpfs" expect handles
+	alike "handles: they lead to what they do on tmpfs" expect handles
 	# AT_HANDLE_CONNECTABLE came with 6.13.
 	if [[ $kernel = debian-6.12 ]]; then
 		touch $mnt/a
-		skip "handles: one of a file with its parent" "$kernel has no AT_HANDLE_CONNECTABLE"
+		skip "handles: one with the parent leads to the file" \
+			"$kernel has no AT_HANDLE_CONNECTABLE"
 	else
-		same "handles: one of a file with its parent" "24 bytes: the same" \
+		same "handles: one with the parent leads to the file" "24 bytes: the same" \
 			"$(cd $mnt && touch a && expect parents a)"
 	fi
-	alike "fanotify: names and directories as on tmpfs" expect fanotify
+	alike "fanotify: names and directories are reported as on tmpfs" expect fanotify
 	rm $mnt/a
 }
 
@@ -224,42 +228,43 @@ sparse() {
 		sh -c "truncate -s 600M $mnt/a && fallocate -p -o 0 -l 600M $mnt/a && truncate -s 1100M $mnt/a &&
 			fallocate -p -o 0 -l 1100M $mnt/a && truncate -s 100M $mnt/full && cp $mnt/a $mnt/b"
 	rm $mnt/?* -r
-	check "sparse: remount" mount -o remount,sparse,fileio $mnt
-	same "sparse: shown" sparse "$(grep -o 'sparse' /proc/mounts)"
-	alike "sparse: sizes and blocks as on tmpfs" sparse_copies
+	check "sparse: remount succeeds" mount -o remount,sparse,fileio $mnt
+	same "sparse: it is shown in /proc/mounts" sparse "$(grep -o 'sparse' /proc/mounts)"
+	alike "sparse: sizes and blocks are as on tmpfs" sparse_copies
 	truncate -s 1G $mnt/a
 	/job/tests/mapped poke $mnt/a 0x400000 here
-	check "sparse: copy_file_range of holes" io -f -c "copy_range -s 0 -d 0 -l 800m $mnt/a" $mnt/b
-	same "sparse: leaves them" "838860800 4096" "$(stat -c '%s %b' $mnt/b)"
-	check "sparse: and copies the data" /job/tests/mapped peek $mnt/b 0x400000 here
+	check "sparse: copy_file_range of holes succeeds" io -f -c "copy_range -s 0 -d 0 -l 800m $mnt/a" $mnt/b
+	same "sparse: copy_file_range leaves holes" "838860800 4096" "$(stat -c '%s %b' $mnt/b)"
+	check "sparse: copy_file_range copies the data" /job/tests/mapped peek $mnt/b 0x400000 here
 	rm $mnt/a $mnt/b
 	same "sparse: growing takes no blocks" "$free" "$(truncate -s 1152M $mnt/a; stat -f -c %f $mnt)"
-	check "sparse: a touch takes one" /job/tests/mapped poke $mnt/a 0x40000000 here
-	same "sparse: and no more" $((free - 1)) "$(stat -f -c %f $mnt)"
+	check "sparse: a hole can be written" /job/tests/mapped poke $mnt/a 0x40000000 here
+	same "sparse: a write to a hole takes one block" $((free - 1)) "$(stat -f -c %f $mnt)"
 	fallocate -l 4M $mnt/b
-	same "sparse: fallocate allocates" $((free - 3)) "$(stat -f -c %f $mnt)"
+	same "sparse: fallocate allocates its blocks" $((free - 3)) "$(stat -f -c %f $mnt)"
 	rm $mnt/a $mnt/b
-	check "sparse: 3000 random operations as on tmpfs" /job/tests/twin $mnt/f /mnt/t/f 3000 20261126
+	check "sparse: 3000 random operations end as on tmpfs" /job/tests/twin $mnt/f /mnt/t/f 3000 20261126
 	rm $mnt/f /mnt/t/f
 	mount -o remount,nosparse,nofileio $mnt
-	same "nosparse: not shown" "" "$(grep -o 'sparse' /proc/mounts)"
+	same "nosparse: sparse is not shown in /proc/mounts" "" "$(grep -o 'sparse' /proc/mounts)"
 	same "nosparse: growing takes blocks" $((free - 5)) "$(truncate -s 10M $mnt/a; stat -f -c %f $mnt)"
 	rm $mnt/a
 }
 
 copies() {
 	truncate -s 900M $mnt/a
-	refused "copy: no room for all of it" "No space left" cp $mnt/a $mnt/b
+	refused "copy: without room for all of it is ENOSPC" "No space left" cp $mnt/a $mnt/b
 	rm $mnt/a $mnt/b
 	truncate -s 500M $mnt/a
 	/job/tests/mapped fill $mnt/a 7
 	same "copy: a balloon can punch the source" "punched meanwhile" "$(expect punch-source $mnt/a $mnt/b)"
-	check "copy: what was copied before and after is right" /job/tests/mapped range $mnt/b 2097152 522190848 7
+	check "copy: what was copied before and after a punch is right" /job/tests/mapped range $mnt/b 2097152 522190848 7
 	truncate -s 4M $mnt/a $mnt/b
 	/job/tests/mapped fill $mnt/a 8
 	/job/tests/mapped fill $mnt/b 8
-	same "copy: in opposite directions at once" "done" "$(expect cross-copies $mnt/a $mnt/b)"
-	check "copy: contents" /job/tests/mapped range $mnt/a 0 4194304 8
+	same "copy: two in opposite directions end" "done" "$(expect cross-copies $mnt/a $mnt/b)"
+	check "copy: two in opposite directions leave the contents" \
+		/job/tests/mapped range $mnt/a 0 4194304 8
 	rm $mnt/a $mnt/b
 }
 
@@ -267,19 +272,20 @@ bad_memory() {
 	truncate -s 4M $mnt/a
 	/job/tests/mapped fill $mnt/a 9
 	if ! insmod /job/guestmemfs_poison.ko; then
-		skip "bad memory: read() fails" "$kernel has no kretprobes"
+		skip "bad memory: read() is EIO" "$kernel has no kretprobes"
 		rm $mnt/a
 		return
 	fi
 	mount -o remount,fileio $mnt
-	refused "bad memory: read" "Input/output error" cat $mnt/a
-	refused "bad memory: sendfile" "Input/output error" io -f -c "sendfile -i $mnt/a 0 4096" /tmp/out
-	refused "bad memory: copy" "Input/output error" io -f -c "copy_range -s 0 -d 0 -l 1m $mnt/a" $mnt/b
+	refused "bad memory: read() is EIO" "Input/output error" cat $mnt/a
+	refused "bad memory: sendfile() is EIO" "Input/output error" io -f -c "sendfile -i $mnt/a 0 4096" /tmp/out
+	refused "bad memory: copy_file_range() is EIO" "Input/output error" io -f -c "copy_range -s 0 -d 0 -l 1m $mnt/a" $mnt/b
 	same "bad memory: a private mapping gets SIGBUS" "SIGBUS" "$(expect private-read $mnt/a)"
 	rmmod guestmemfs_poison
-	harness buffers -t that_is_not_there_is_EFAULT
-	check "bad memory: without it the file is as it was" /job/tests/mapped range $mnt/a 0 4194304 9
-	same "bad memory: and a private mapping reads it" "read" "$(expect private-read $mnt/a)"
+	harness buffers -t an_unmapped_one_is_EFAULT
+	check "bad memory: without it contents are as they were" /job/tests/mapped range $mnt/a 0 4194304 9
+	same "bad memory: without it a private mapping reads the file" "read" \
+		"$(expect private-read $mnt/a)"
 	rm $mnt/a $mnt/b
 	mount -o remount,nofileio $mnt
 }
@@ -295,18 +301,19 @@ memtypes() {
 cache_modes() {
 	local base
 	base=$(region)
-	same "cache mode: an entry for each GiB" "2 write-back" "$(memtypes $base)"
+	same "cache mode: PAT has an entry for each GiB" "2 write-back" "$(memtypes $base)"
 	umount $mnt
 	rmmod guestmemfs
-	same "cache mode: none without the module" "" "$(memtypes $base)"
-	check "cache mode: load again" load
-	same "cache mode: once more the same" "2 write-back" "$(memtypes $base)"
+	same "cache mode: PAT has no entry without the module" "" "$(memtypes $base)"
+	check "cache mode: the module loads again" load
+	same "cache mode: PAT has the same entries after another load" "2 write-back" \
+		"$(memtypes $base)"
 	rmmod guestmemfs
 	# A load that comes as far as to ask how this kernel was started, and gets no answer.
 	mount --bind /dev/null /proc/sys/kernel/random/boot_id
-	refused "cache mode: a load that fails late" "" load
+	refused "cache mode: a load without an answer from boot_id fails" "" load
 	umount /proc/sys/kernel/random/boot_id
-	same "cache mode: leaves none" "" "$(memtypes $base)"
+	same "cache mode: a load that fails late leaves no entry" "" "$(memtypes $base)"
 	start
 }
 
@@ -331,7 +338,7 @@ stage1() {
 	start
 	cache_modes
 	mkdir -p /mnt/t
-	check "tmpfs" mount -t tmpfs none /mnt/t
+	check "tmpfs: it mounts" mount -t tmpfs none /mnt/t
 	leases
 	limits
 	sizes
@@ -343,7 +350,8 @@ stage1() {
 	bad_memory
 	remember_handles
 	echo 1 >/sys/fs/guestmemfs/active
-	same "handles: frozen" "dir: the same,dir/kept: the same,removed: Stale file handle" \
+	same "handles: they lead to the files that are left while frozen" \
+		"dir: the same,dir/kept: the same,removed: Stale file handle" \
 		"$(follow_handles | paste -sd,)"
 	next_stage
 }
@@ -351,10 +359,10 @@ stage1() {
 stage2() {
 	start
 	touch $mnt/new
-	same "handles: after a kexec" "dir: the same,dir/kept: the same,removed: Stale file handle" \
+	same "handles: they lead to the files that are left after a kexec" "dir: the same,dir/kept: the same,removed: Stale file handle" \
 		"$(follow_handles | paste -sd,)"
 	umount $mnt
 	mount_g
-	same "handles: after another mount" "dir: the same,dir/kept: the same,removed: Stale file handle" \
+	same "handles: they lead to the files that are left after another mount" "dir: the same,dir/kept: the same,removed: Stale file handle" \
 		"$(follow_handles | paste -sd,)"
 }

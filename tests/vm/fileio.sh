@@ -27,7 +27,7 @@ without() {
 		io -c "copy_range -s 0 -d 1000 -l 2000 $mnt/a" $mnt/a
 	same "copy_range: from beyond EOF copies nothing" 5242880 "$(io -c "copy_range -s 10485760 -d 0 -l 4096 $mnt/a" $mnt/b; stat -c %s $mnt/b)"
 	truncate -s 900M $mnt/full
-	refused "cp without room: ENOSPC" "No space left" cp $mnt/full $mnt/d
+	refused "cp: without room it is ENOSPC" "No space left" cp $mnt/full $mnt/d
 	rm $mnt/?
 	rm $mnt/full
 }
@@ -38,7 +38,7 @@ cmp_at() {
 }
 
 with() {
-	check "fileio: remount" mount -o remount,fileio $mnt
+	check "fileio: remount succeeds" mount -o remount,fileio $mnt
 	same "fileio: is shown in /proc/mounts" fileio "$(grep -o fileio /proc/mounts)"
 	head -c 5000000 /dev/urandom >/tmp/blob
 	check "fileio: cp to the file succeeds" cp /tmp/blob $mnt/blob
@@ -69,10 +69,12 @@ with() {
 	# All of them on one kernel: what they can find is mostly ours.
 	n=20000
 	[[ $kernel != kho ]] || n=100000
-	check "$n random operations as on tmpfs" /job/tests/twin $mnt/f /mnt/t/f $n 20261122
-	check "fio with verification" fio --name=v --filename=$mnt/fio --size=64M --bs=64k \
+	check "fileio: $n random operations end as on tmpfs" \
+		/job/tests/twin $mnt/f /mnt/t/f $n 20261122
+	check "fio: its psync engine verifies what it wrote" \
+		fio --name=v --filename=$mnt/fio --size=64M --bs=64k \
 		--rw=randwrite --ioengine=psync --verify=crc32c --output=/tmp/fio
-	check "nofileio: remount" mount -o remount,nofileio $mnt
+	check "nofileio: remount succeeds" mount -o remount,nofileio $mnt
 	refused "nofileio: read() is EINVAL again" "Invalid argument" cat $mnt/f
 	same "in the end: all blocks are free" 0 "$(rm $mnt/*; echo $(($(stat -f -c '%b - %f' $mnt))))"
 }

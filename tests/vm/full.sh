@@ -26,13 +26,13 @@ stage1() {
 	local dir name
 	start
 	mkdir -p /mnt/t
-	check "tmpfs: mount" mount -t tmpfs -o size=64M none /mnt/t
+	check "tmpfs: it mounts" mount -t tmpfs -o size=64M none /mnt/t
 	fill_up $mnt guestmemfs
 	fill_up /mnt/t tmpfs
 	new_log >/dev/null
-	same "hole on a full tmpfs: SIGBUS" "SIGBUS" "$(touch_hole /mnt/t)"
+	same "hole on a full tmpfs: it is SIGBUS" "SIGBUS" "$(touch_hole /mnt/t)"
 	same "hole on a full tmpfs: the log says nothing" "" "$(new_log)"
-	same "hole on a full guestmemfs: the same" "SIGBUS" "$(touch_hole $mnt)"
+	same "hole on a full guestmemfs: it is SIGBUS" "SIGBUS" "$(touch_hole $mnt)"
 	logs "hole on a full guestmemfs: the log names process and file, and says what to do" \
 		'mapped touched a hole of "holes in it" .*no block is free: remove files or punch holes'
 	for dir in $mnt /mnt/t; do

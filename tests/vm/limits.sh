@@ -20,11 +20,11 @@ limit() {
 	local there
 	there=$(perform "$1" /tmp/limits)
 	if [[ $there = skip:* ]]; then
-		skip "$1: $2 on guestmemfs" "${there#skip: }"
+		skip "$1: ends with $2 on guestmemfs" "${there#skip: }"
 		return
 	fi
 	same "$1: works on tmpfs" ok "$there"
-	same "$1: $2 on guestmemfs" "$2" "$(perform "$1" $mnt/limits)"
+	same "$1: ends with $2 on guestmemfs" "$2" "$(perform "$1" $mnt/limits)"
 }
 
 stage1() {
@@ -81,7 +81,7 @@ stage1() {
 	full
 	files
 	sleeping
-	same "all blocks are free again" "$(stat -f -c %b $mnt)" "$(stat -f -c %f $mnt)"
+	same "in the end: all blocks are free" "$(stat -f -c %b $mnt)" "$(stat -f -c %f $mnt)"
 }
 
 # 6.12 maps the memory that a nested guest's VMCB is in; newer kernels want a page of it.
@@ -91,12 +91,12 @@ nested() {
 	modprobe kvm_amd 2>/dev/null
 	limit nested $want
 	if [[ $kernel != debian-7 ]]; then
-		skip "nested: ok on guestmemfs with kvm.allow_unsafe_mappings=1" "only debian-7 has that parameter"
+		skip "nested: ends with ok on guestmemfs with kvm.allow_unsafe_mappings=1" "only debian-7 has that parameter"
 		return
 	fi
 	check "nested: KVM is loaded anew" sh -c \
 		"rmmod kvm_amd kvm && modprobe kvm allow_unsafe_mappings=1 && modprobe kvm_amd"
-	same "nested: ok on guestmemfs with kvm.allow_unsafe_mappings=1" ok \
+	same "nested: ends with ok on guestmemfs with kvm.allow_unsafe_mappings=1" ok \
 		"$(perform nested $mnt/limits)"
 }
 
@@ -118,10 +118,10 @@ virtio_mem() {
 	truncate -s 64M $mnt/m
 	/job/tests/mapped fill $mnt/m 1
 	# shellcheck disable=SC2086
-	check "virtio-mem: not created on guestmemfs" eval '! qemu $mnt/m $device'
+	check "virtio-mem: is not created on guestmemfs" eval '! qemu $mnt/m $device'
 	check "virtio-mem: says that it cannot discard" \
 		grep -q "Unexpected error discarding RAM: Invalid argument" /tmp/qemu
-	check "virtio-mem: so does ram_block_discard_range()" \
+	check "virtio-mem: ram_block_discard_range() says so, too" \
 		grep -q "ram_block_discard_range: Failed to discard range :0 +4000000 (-22)" /tmp/qemu
 	cat /tmp/qemu
 	same "virtio-mem: the file's contents are gone" 0 "$(stat -c %b $mnt/m)"
@@ -148,9 +148,10 @@ files() {
 		touch -a -d @1000 $f
 		cat $f
 	done
-	check "access times: tmpfs keeps them" test "$(stat -c %X /tmp/f)" != 1000
-	same "access times: set by touch, and not by reading" 1000 "$(stat -c %X $mnt/f)"
-	refused "reflinks: refused" "not supported" cp --reflink=always $mnt/f $mnt/f2
+	check "access times: tmpfs sets them by reading" test "$(stat -c %X /tmp/f)" != 1000
+	same "access times: touch sets them, reading does not" 1000 "$(stat -c %X $mnt/f)"
+	refused "reflinks: cp --reflink=always is EOPNOTSUPP" "not supported" \
+		cp --reflink=always $mnt/f $mnt/f2
 	rm -f $mnt/f $mnt/f2 /tmp/f
 	mount -o remount,nofileio $mnt
 }
@@ -159,11 +160,11 @@ sleeping() {
 	local state
 	for state in freeze disk; do
 		if ! grep -qw $state /sys/power/state 2>/dev/null; then
-			skip "$state: refused" "the kernel cannot"
+			skip "$state: is EPERM" "the kernel cannot"
 			continue
 		fi
 		new_log >/dev/null
-		refused "$state: refused" "not permitted" bash -c "echo $state >/sys/power/state"
+		refused "$state: is EPERM" "not permitted" bash -c "echo $state >/sys/power/state"
 		logs "$state: the log says why" "no suspend or hibernation while the module is loaded"
 	done
 }

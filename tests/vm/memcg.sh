@@ -27,12 +27,12 @@ stage1() {
 	mkdir $cgroup
 	fragment
 	echo max >$cgroup/memory.max
-	check "memcg: fallocate of 288 fragments" \
+	check "memcg: fallocate of 288 fragments succeeds" \
 		/job/tests/nomemory $cgroup fallocate $mnt/g $((576 << 20))
-	same "memcg: it has its blocks" $((288 * 4096)) "$(stat -c %b $mnt/g)"
+	same "memcg: the file has its blocks" $((288 * 4096)) "$(stat -c %b $mnt/g)"
 	echo max >$cgroup/memory.max
-	check "memcg: an attribute" /job/tests/nomemory $cgroup setxattr $mnt/g 4000
+	check "memcg: an attribute can be set" /job/tests/nomemory $cgroup setxattr $mnt/g 4000
 	same "memcg: the OOM killer had no work" 0 \
 		"$(awk '$1 == "oom_kill" { print $2 }' $cgroup/memory.events)"
-	check "memcg: it reads as zeroes" /job/tests/mapped zero $mnt/g
+	check "memcg: the file reads as zeroes" /job/tests/mapped zero $mnt/g
 }

@@ -10,8 +10,8 @@ stage1() {
 	start
 	same "mount: shows huge=pmd" "rw,relatime,huge=pmd" "$(shown)"
 	fallocate -l 1G $mnt/big
-	check "a GiB, aligned: 512 faults at most" few_faults 512 $mnt/big 0x40000000
-	check "a GiB where mmap() puts it: 512 faults at most" few_faults 512 $mnt/big
+	check "1 GiB, aligned: takes 512 faults at most" few_faults 512 $mnt/big 0x40000000
+	check "1 GiB where mmap() puts it: takes 512 faults at most" few_faults 512 $mnt/big
 	rm $mnt/big
 	harness entries -f gib
 	new_log >/dev/null
@@ -19,6 +19,6 @@ stage1() {
 	same "huge=pud: is shown as huge=pmd" "rw,relatime,huge=pmd" "$(shown)"
 	check "huge=pud: a second mount with it is the same" mount_g -o huge=pud
 	umount $mnt
-	check "huge=never: remount" mount -o remount,huge=never $mnt
+	check "huge=never: remount succeeds" mount -o remount,huge=never $mnt
 	same "huge=never: is shown" "rw,relatime,huge=never" "$(shown)"
 }

@@ -86,12 +86,12 @@ static void test_cow(void)
 	fill(1);
 	a = map_private();
 	b = map_private();
-	must(a && b && holds(a, 1) && holds(b, 1), "they show the file");
+	must(a && b && holds(a, 1) && holds(b, 1), "two private mappings show the file");
 	for (i = 0; i < LEN; i += 8192)
 		a[i + 8] = 'x';
 	for (i = 0; i < LEN; i += 8192)
 		must(a[i + 8] == 'x' && !b[i + 8],
-		     "a write is seen by whoever wrote");
+		     "a write is seen by whoever wrote, alone");
 	must(holds(a, 1) && holds(b, 1), "the rest is as it was");
 	munmap(a, LEN);
 	munmap(b, LEN);
@@ -108,23 +108,23 @@ static void test_busy(void)
 	p = map_private();
 	must(refused(map_shared()), "no shared mapping beside a private one");
 	s = map(PROT_READ, MAP_SHARED, O_RDONLY);
-	must(s && holds(s, 2) && !munmap(s, LEN), "but one that can only read");
+	must(s && holds(s, 2) && !munmap(s, LEN), "a shared mapping beside it that can only read");
 	must(!munmap(p + MIB, MIB), "munmap of a part");
-	must(refused(map_shared()), "nor beside parts of one");
+	must(refused(map_shared()), "no shared mapping beside parts of a private one");
 	if (!fork()) {
 		munmap(p, LEN);
 		_exit(refused(map_shared()) ? 0 : 1);
 	}
-	must(wait(&status) > 0 && !status, "nor when a child gave up its copy");
+	must(wait(&status) > 0 && !status, "no shared mapping when a child gave up its copy");
 	munmap(p, LEN);
 	s = map_shared();
-	must(!!s, "but when all are gone");
+	must(!!s, "a shared mapping when all private ones are gone");
 	must(refused(map_private()), "no private mapping beside a shared one");
 	must(mremap(s, LEN, 2 * MIB, 0) == s && refused(map_private()),
-	     "nor beside a part");
+	     "no private mapping beside a part of a shared one");
 	munmap(s, 2 * MIB);
 	p = map_private();
-	must(p && holds(p, 2), "but then, and it shows the file");
+	must(p && holds(p, 2), "a private mapping when the shared one is gone");
 }
 
 /* What is cached must not outlive what it was copied from. */
@@ -157,10 +157,11 @@ static void test_change(void)
 		must(fallocate(fd, modes[i], 0, 2 * LEN) && errno == ETXTBSY,
 		     "fallocate is refused");
 	must(ftruncate(fd, 0) && errno == ETXTBSY, "truncate down is refused");
-	must(ftruncate(fd, 2 * LEN) && errno == ETXTBSY, "and up");
-	must(holds(p, 5), "contents");
+	must(ftruncate(fd, 2 * LEN) && errno == ETXTBSY, "truncate up is refused");
+	must(holds(p, 5), "the contents are as they were");
 	munmap(p, LEN);
-	must(!ftruncate(fd, 2 * LEN) && !ftruncate(fd, LEN), "it works afterwards");
+	must(!ftruncate(fd, 2 * LEN) && !ftruncate(fd, LEN),
+	     "truncate succeeds without the mapping");
 }
 
 /* It has pages: what shared mappings cannot do works. */
@@ -251,25 +252,25 @@ static void test_readers(void)
 	q = map_readers();
 	must(q && cached(q), "a shared one to read, which keeps what is cached");
 	must(*(uint64_t *)q == 8 && *(uint64_t *)(q + 3 * MIB) == 8 + 3 * MIB &&
-	     !*(uint64_t *)(q + 5 * MIB), "it shows the file, and zeroes in a hole");
-	must(blocks() == before, "which stays a hole");
+	     !*(uint64_t *)(q + 5 * MIB), "it shows the file, and zeroes where a hole is");
+	must(blocks() == before, "a hole that was read stays one");
 	must(mprotect(q, MIB, PROT_READ | PROT_WRITE) && errno == EACCES, "no mprotect() to write");
 	munmap(p, LEN);
 	p = map_private();
 	must(!!p, "a private mapping beside it");
 	munmap(p, LEN);
-	must(refused(map_shared()), "but none to write");
+	must(refused(map_shared()), "no shared mapping to write beside one to read");
 	must(!munmap(q + MIB, MIB), "munmap of a part");
 	r = mremap(q + 2 * MIB, 2 * MIB, 2 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED, q + 100 * LEN);
 	must(r == q + 100 * LEN && *(uint64_t *)r == 8 + 2 * MIB, "mremap of a part");
 	if (!fork())
 		_exit(*(uint64_t *)r != 8 + 2 * MIB);
 	must(wait(&status) > 0 && !status, "fork");
-	must(refused(map_shared()), "still none");
+	must(refused(map_shared()), "no shared mapping to write beside parts of one to read");
 	munmap(r, 2 * MIB);
 	munmap(q, LEN);
 	p = map_shared();
-	must(!!p, "when all are gone, one to write");
+	must(!!p, "a shared mapping to write when all others are gone");
 	munmap(p, LEN);
 }
 
@@ -285,11 +286,11 @@ static void test_watch(void)
 	r = map_readers();
 	must(!!r, "a shared mapping to read, while the file is open for writing");
 	w = mmap(NULL, LEN, RW, MAP_SHARED, fd, 0);
-	must(w != MAP_FAILED, "one to write beside it");
+	must(w != MAP_FAILED, "a shared mapping to write beside it");
 	w[MIB] = 'a';
 	must(r[MIB] == 'a', "the reader sees what is written");
 	w[MIB] = 'b';
-	must(r[MIB] == 'b', "each time");
+	must(r[MIB] == 'b', "the reader sees a second write");
 	must(refused(map_private()), "no private mapping beside them");
 	munmap((char *)w, LEN);
 	close(fd);
@@ -298,7 +299,7 @@ static void test_watch(void)
 	munmap(late, LEN);
 	munmap((char *)r, LEN);
 	late = map_private();
-	must(late && late[MIB] == 'b', "then a private mapping");
+	must(late && late[MIB] == 'b', "a private mapping when all others are gone");
 }
 
 /* hole FILE: the third block is a hole: it reads as zeroes, by a shared mapping. */

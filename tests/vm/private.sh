@@ -18,7 +18,7 @@ hole() {
 	check "$2, read-only: a hole reads as zeroes by a shared mapping" \
 		/job/tests/private hole "$1/hole"
 	[[ $2 != guestmemfs ]] ||
-		same "and stays a hole" "$before $free" "$(stat -c %b "$1/hole") $(stat -f -c %f "$1")"
+		same "$2, read-only: a hole that was read stays a hole" "$before $free" "$(stat -c %b "$1/hole") $(stat -f -c %f "$1")"
 	mount -o remount,rw "$1"
 }
 
@@ -36,9 +36,10 @@ rdonly() {
 	mkfifo /tmp/go
 	(soon test -s /tmp/held; mount -o remount,ro $mnt; echo) >/tmp/go &
 	status=$(/job/tests/private watch-hole $mnt/hole </tmp/go >/tmp/held 2>&1; echo $?)
-	same "mapped before that: SIGBUS" 135 "$status"
+	same "remount read-only: a hole mapped before is SIGBUS" 135 "$status"
 	wait $!
-	same "and still a hole" "$before" "$(stat -c %b $mnt/hole)"
+	same "remount read-only: a hole mapped before stays a hole" "$before" \
+		"$(stat -c %b $mnt/hole)"
 	mount -o remount,rw $mnt
 	rm $mnt/hole
 }
@@ -46,45 +47,48 @@ rdonly() {
 stage1() {
 	start
 	truncate -s 8M $p
-	check "private mapping: copy on write" /job/tests/private cow $p
-	check "shared and private mappings exclude each other" /job/tests/private busy $p
-	check "private mapping: shows nothing stale" /job/tests/private stale $p
-	check "private mapping: no punch and no truncate beside it" /job/tests/private change $p
-	check "shared mappings to read count as private ones" /job/tests/private readers $p
+	check "private mapping: it is copied on write" /job/tests/private cow $p
+	check "private mapping: it and a shared one exclude each other" /job/tests/private busy $p
+	check "private mapping: it shows nothing stale" /job/tests/private stale $p
+	check "private mapping: fallocate and truncate are ETXTBSY beside it" \
+		/job/tests/private change $p
+	check "shared mapping to read: it counts as a private one" /job/tests/private readers $p
 	truncate -s 0 $p
 	truncate -s 8M $p
-	check "unless the file is open for writing" /job/tests/private watch $p
+	check "shared mapping to read: it excludes private ones beside a writer" \
+		/job/tests/private watch $p
 	rdonly
 	truncate -s 8M $p
-	check "pages: O_DIRECT, process_vm_readv, vmsplice, mlock" /job/tests/private pages $p
-	check "private mapping: 2 MiB folios, mapped by PMDs" /job/tests/private huge $p
+	check "private mapping: O_DIRECT, process_vm_readv, vmsplice, mlock succeed" \
+		/job/tests/private pages $p
+	check "private mapping: it has 2 MiB folios, mapped by PMDs" /job/tests/private huge $p
 
 	holding /job/tests/private hold $p
-	same "page cache: has what was read" 8388608 "$(cached)"
+	same "page cache: it has what was read" 8388608 "$(cached)"
 	truncate -s 8M $mnt/q
-	refused "private mapping: no copy_file_range() to its file" "Text file busy" \
+	refused "private mapping: copy_file_range() to its file is ETXTBSY" "Text file busy" \
 		io -c "copy_range -l 4096 $mnt/q" $p
 	kill $!
 	wait $! 2>/dev/null
-	same "page cache: stays for the next process" 8388608 "$(cached)"
+	same "page cache: it stays for the next process" 8388608 "$(cached)"
 	echo 1 >/proc/sys/vm/drop_caches
-	same "page cache: can be dropped" 0 "$(cached)"
+	same "page cache: it can be dropped" 0 "$(cached)"
 	truncate -s 900M $mnt/big
 	/job/tests/mapped fill $mnt/big 3
 	want=$(/job/tests/mapped sum $mnt/big)
 	p=$mnt/big
 	same "private mapping: a large file has its contents" "$want" "$(/job/tests/mapped private-sum $p)"
-	check "page cache: has the large file" test "$(cached)" -gt 900000000
+	check "page cache: it has the large file" test "$(cached)" -gt 900000000
 	free=$(awk '/MemFree/ { print int($2 / 1024) }' /proc/meminfo)
-	check "memory pressure: more memory than is free is used" /job/tests/hog $((free + 300))
+	check "memory pressure: more memory than is free can be used" /job/tests/hog $((free + 300))
 	report info "900 MiB cached, $free MiB free before the pressure; $(($(cached) >> 20)) MiB cached after"
-	check "memory pressure: evicts the large file" test "$(cached)" -lt 943718400
-	same "memory pressure: then the file is read again" "$want" "$(/job/tests/mapped private-sum $p)"
+	check "memory pressure: it evicts the large file" test "$(cached)" -lt 943718400
+	same "memory pressure: an evicted file is read again" "$want" "$(/job/tests/mapped private-sum $p)"
 	echo 1 >/sys/fs/guestmemfs/active
 	echo 1 >/proc/sys/vm/drop_caches
 	same "frozen: a private mapping reads the file" "$want" "$(/job/tests/mapped private-sum $p)"
 	echo 0 >/sys/fs/guestmemfs/active
 	check "umount: succeeds with pages cached" umount $mnt
-	check "mount" mount_g
+	check "tree: it mounts" mount_g
 	same "umount and mount: contents are as they were" "$want" "$(/job/tests/mapped sum $p)"
 }

@@ -19,7 +19,8 @@ metadata() {
 	local room i x=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 	rm -r ${mnt:?}/*
 	room=$(stat -f -c %d $mnt)
-	check "full tree: some 2,000 inodes for 1 GiB" test "$room" -gt 2000 -a "$room" -lt 2300
+	check "empty tree: 1 GiB has room for some 2,000 inodes" \
+		test "$room" -gt 2000 -a "$room" -lt 2300
 	for i in 1 2 3 4 5 6; do
 		x=$x$x
 	done
@@ -36,7 +37,7 @@ metadata() {
 	setfattr -n user.a -v 12345 $mnt/b
 	setfattr -n user.b -v 1 $mnt/b
 	setfattr -x user.a $mnt/b
-	refused "attributes: ENOSPC beyond the room" "No space left" \
+	refused "attributes: one beyond the room is ENOSPC" "No space left" \
 		setfattr -n user.c -v "${x:0:4090}" $mnt/b
 	refused "attributes: removing one that is not there is ENODATA" "No such attribute" setfattr -x user.a $mnt/b
 	xfs_io -T -c stat $mnt >/dev/null
@@ -47,7 +48,7 @@ metadata() {
 	while ln -s "${x:0:4000}" $mnt/s$i 2>/tmp/err; do
 		i=$((i + 1))
 	done
-	check "long symbolic links until there is no room: $i" \
+	check "full tree: a long symbolic link after $i others is ENOSPC" \
 		grep -q "No space left" /tmp/err
 	i=0
 	while mkdir $mnt/d$i 2>/dev/null; do
@@ -56,8 +57,8 @@ metadata() {
 	while setfattr -n user.$((i += 1)) -v "${x:0:15}" $mnt/d0 2>/tmp/err; do
 		:
 	done
-	check "full tree: no attribute" grep -q "No space left" /tmp/err
-	refused "full tree: no hard link" "No space left" sh -c "touch $mnt/d0/x && ln $mnt/d0/x $mnt/d0/y"
+	check "full tree: an attribute is ENOSPC" grep -q "No space left" /tmp/err
+	refused "full tree: a hard link is ENOSPC" "No space left" sh -c "touch $mnt/d0/x && ln $mnt/d0/x $mnt/d0/y"
 	check "full tree: can be frozen" bash -c "echo 1 >/sys/fs/guestmemfs/active"
 	check "full tree: its image fits into a slot" \
 		test "$(cat /sys/fs/guestmemfs/image_size)" -le $((1048576 - 4096))
@@ -73,19 +74,19 @@ metadata() {
 
 stage1() {
 	start
-	same "statfs: blocks" $all "$(stat -f -c %b $mnt)"
-	same "statfs: block size" 2097152 "$(stat -f -c %S $mnt)"
+	same "statfs: shows all blocks" $all "$(stat -f -c %b $mnt)"
+	same "statfs: shows blocks of 2 MiB" 2097152 "$(stat -f -c %S $mnt)"
 	truncate -s 600M $mnt/a
 	same "truncate: takes its blocks at once" $((all - 300)) "$(free_blocks)"
 	same "truncate: st_blocks has them" $((300 * 4096)) "$(stat -c %b $mnt/a)"
-	refused "truncate beyond free space: ENOSPC" "No space left" truncate -s 1152M $mnt/a
-	refused "truncate of a second file beyond free space: ENOSPC" "No space left" truncate -s 600M $mnt/b
-	refused "truncate beyond any region: EFBIG" "File too large" truncate -s 4E $mnt/b
+	refused "truncate beyond free space: is ENOSPC" "No space left" truncate -s 1152M $mnt/a
+	refused "truncate of a second file beyond free space: is ENOSPC" "No space left" truncate -s 600M $mnt/b
+	refused "truncate beyond any region: is EFBIG" "File too large" truncate -s 4E $mnt/b
 	same "truncate that failed: the size is as it was" "629145600 $((300 * 4096))" "$(stat -c '%s %b' $mnt/a)"
 	same "truncate that failed: free space is as it was" $((all - 300)) "$(free_blocks)"
 	/job/tests/mapped fill $mnt/a 3
 	sum=$(/job/tests/mapped sum $mnt/a)
-	refused "truncate of a full file: ENOSPC" "No space left" truncate -s 1152M $mnt/a
+	refused "truncate of a full file: is ENOSPC" "No space left" truncate -s 1152M $mnt/a
 	same "truncate of a full file: keeps the contents" "$sum" "$(/job/tests/mapped sum $mnt/a)"
 	truncate -s 10M $mnt/a
 	same "truncate: shrinking frees blocks" $((all - 5)) "$(free_blocks)"
@@ -103,13 +104,13 @@ stage1() {
 	for i in $(seq 1 2 $all); do
 		rm $mnt/f$i
 	done
-	check "fragments: a file of 288" truncate -s 576M $mnt/g
-	check "fragments: read as zeroes" /job/tests/mapped zero $mnt/g
+	check "fragments: a file can have 288" truncate -s 576M $mnt/g
+	check "fragments: they read as zeroes" /job/tests/mapped zero $mnt/g
 	for i in $(seq 2 2 $all); do
 		rm $mnt/f$i
 	done
 	check "fragments: the file grows" truncate -s $((all * 2))M $mnt/g
-	refused "fragments: no growth beyond free space" "No space left" truncate -s $((all * 2 + 1))M $mnt/g
+	refused "fragments: growth beyond free space is ENOSPC" "No space left" truncate -s $((all * 2 + 1))M $mnt/g
 	rm $mnt/g
 	same "in the end: all blocks are free" $all "$(free_blocks)"
 
@@ -119,6 +120,7 @@ stage1() {
 		truncate -s 1G $mnt/ram
 		/job/tests/mapped fill $mnt/ram 1
 		report info "held for 1 GiB with one file: $(held) bytes, module text and data $(cat /sys/module/guestmemfs/coresize) bytes"
-		check "less than 64 KiB" test "$(held)" -gt 0 -a "$(held)" -lt 65536
+		check "memory: the module holds less than 64 KiB for a file of 1 GiB" \
+			test "$(held)" -gt 0 -a "$(held)" -lt 65536
 	fi
 }
