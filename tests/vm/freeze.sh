@@ -9,7 +9,7 @@ out=/sys/kernel/debug/kho/out/sub_fdts/guestmemfs
 
 # state TEXT STATE
 state() {
-	same "$1: $2" "$2" "$(cat /sys/fs/guestmemfs/state)"
+	same "$1: is $2" "$2" "$(cat /sys/fs/guestmemfs/state)"
 }
 
 # A fault that waits for thaw keeps no lock of mm.
@@ -20,28 +20,29 @@ threads() {
 	echo 1 >$active
 	holding /job/tests/frozen threads $mnt/t
 	pid=$!
-	check "beside a fault that sleeps: mmap, munmap, faults, smaps and signals" \
+	check "sleeping fault: mmap, munmap, faults, smaps and signals go on" \
 		grep -q held /tmp/held
 	for f in maps smaps cmdline; do
-		check "others read its $f" timeout 20 cat "/proc/$pid/$f"
+		check "sleeping fault: others can read $f of its process" \
+			timeout 20 cat "/proc/$pid/$f"
 	done
-	check "ps" timeout 20 ps -o pid,rss,args -p "$pid"
-	check "kill -9 ends it" sh -c "kill -9 $pid"
+	check "sleeping fault: ps can show its process" timeout 20 ps -o pid,rss,args -p "$pid"
+	check "sleeping fault: its process can be sent SIGKILL" sh -c "kill -9 $pid"
 	wait $pid 2>/dev/null
-	same "at once" 137 $?
+	same "sleeping fault: SIGKILL ends its process" 137 $?
 	holding /job/tests/frozen threads $mnt/t
 	pid=$!
 	holding /job/tests/frozen syscall $mnt/t
-	check "beside a system call's fault: maps" timeout 20 cat "/proc/$!/maps"
+	check "system call's fault: maps can be read beside it" timeout 20 cat "/proc/$!/maps"
 	sleep 1
 	before=$(awk '{ print $14 + $15 }' "/proc/$!/stat")
 	sleep 2
-	same "which sleeps in spite of a signal" "$before" "$(awk '{ print $14 + $15 }' "/proc/$!/stat")"
-	check "thaw, with faults that sleep" bash -c "echo 0 >$active"
+	same "system call's fault: it sleeps in spite of a signal" "$before" "$(awk '{ print $14 + $15 }' "/proc/$!/stat")"
+	check "thaw: succeeds beside faults that sleep" bash -c "echo 0 >$active"
 	wait $!
-	same "the system call's goes on, then the signal is handled" 0 $?
+	same "thaw: a system call's fault goes on, then its signal is handled" 0 $?
 	wait $pid
-	same "the thread's goes on, with the right contents" 0 $?
+	same "thaw: a thread's fault goes on, with the right contents" 0 $?
 	rm $mnt/t
 }
 
@@ -67,17 +68,17 @@ churn() {
 
 stage1() {
 	start
-	same "active: 0 after the mount" 0 "$(cat $active)"
+	same "active: is 0 after the mount" 0 "$(cat $active)"
 	for bad in 2 -1 yes '' 10; do
-		refused "active: '$bad'" "Invalid argument" bash -c "echo '$bad' >$active"
+		refused "active: '$bad' is EINVAL" "Invalid argument" bash -c "echo '$bad' >$active"
 	done
 	tracing=/sys/kernel/tracing/events/guestmemfs
 	mount -t tracefs none /sys/kernel/tracing 2>/dev/null
 	[[ ! -e $tracing ]] || echo 1 >$tracing/enable
 	for how in freeze mem disk; do
 		grep -qsw $how /sys/power/state || continue
-		refused "no sleep: $how" "not permitted" bash -c "echo $how >/sys/power/state"
-		logs "and it says why" "files would be lost"
+		refused "sleep: $how is EPERM" "not permitted" bash -c "echo $how >/sys/power/state"
+		logs "sleep: the log says why $how is refused" "files would be lost"
 	done
 	truncate -s 8M $mnt/a
 	truncate -s 8M $mnt/fresh
@@ -90,11 +91,11 @@ stage1() {
 	holder=$!
 	check "active: 1 can be written" bash -c "echo 1 >$active"
 	same "active: reads 1" 1 "$(cat $active)"
-	state "status" frozen
-	same "active: reads 1 in sysfs of guestmemfs" 1 "$(cat /sys/fs/guestmemfs/active)"
+	state "state" frozen
+	same "active: reads 1 in the sysfs of guestmemfs" 1 "$(cat /sys/fs/guestmemfs/active)"
 	check "active: 1 can be written again" bash -c "echo 1 >$active"
 	while read -r text command; do
-		refused "frozen: $text" "Device or resource busy" sh -c "$command"
+		refused "frozen: $text is EBUSY" "Device or resource busy" sh -c "$command"
 	done <<-END
 	create touch $mnt/new
 	mkdir mkdir $mnt/new
@@ -131,10 +132,10 @@ stage1() {
 	holding /job/tests/frozen sizes $mnt/fresh2
 	sizes=$!
 	check "frozen: two faults of different sizes for one block sleep" asleep $sizes 2
-	check "KHO has it where there is KHO" test "$(cat /sys/fs/guestmemfs/carriers)" = region -o -e $out
+	check "frozen: KHO has the image unless the region alone carries it" test "$(cat /sys/fs/guestmemfs/carriers)" = region -o -e $out
 	check "active: 0 can be written" bash -c "echo 0 >$active"
 	same "active: reads 0" 0 "$(cat $active)"
-	state "status" mounted
+	state "state" mounted
 	check "active: 0 can be written again" bash -c "echo 0 >$active"
 	wait $waiter
 	same "thaw: the fault goes on" 0 $?
@@ -152,16 +153,18 @@ stage1() {
 			'restore: inodes=[1-9][0-9]* err=0' \
 			'fault: ino=[0-9]* pgoff=0x0 requested=9 entered=9 result=0x100' \
 			'zero: block=[1-9][0-9]* err=0'; do
-			check "event gmfs_$event" grep -q "gmfs_$event" /sys/kernel/tracing/trace
+			check "events: the trace has gmfs_$event" \
+				grep -q "gmfs_$event" /sys/kernel/tracing/trace
 		done
 	else
-		skip "events: freeze, publish, restore, fault and zero" "$kernel has no tracepoints"
+		skip "events: the trace has freeze, publish, restore, fault and zero" \
+			"$kernel has no tracepoints"
 	fi
 
 	threads
 	for i in $(seq 20); do
 		if ! { echo 1 >$active && echo 0 >$active; }; then
-			report "not ok" "round $i"
+			fail "round $i: the switch takes 1 and 0" "an error"
 		fi
 	done
 	churn

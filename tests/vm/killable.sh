@@ -60,7 +60,7 @@ stage1() {
 	local f
 	mkdir -p $mnt
 	loading
-	check "mount" mount_g
+	check "tree: it mounts" mount_g
 	truncate -s 4M $mnt/a
 	freeze_slowly
 	for f in /sys/fs/guestmemfs/*; do
@@ -77,6 +77,6 @@ stage1() {
 	freeze_slowly
 	killable "first mount" mount -t guestmemfs none $mnt
 	freeze_on
-	check "killed: it can be mounted" mount_g
+	check "killed first mount: the next one succeeds" mount_g
 	check_kmemleak
 }

@@ -7,14 +7,14 @@
 no_load() {
 	new_log >/dev/null
 	if insmod /job/guestmemfs.ko ${3:+"$3"} 2>/dev/null; then
-		report "not ok" "$1: it loaded"
+		fail "$1: loading fails with one line in the log" "success"
 		rmmod guestmemfs
 		return
 	fi
 	dmesg | tail -n +$(($(cat /tmp/log-seen) + 1)) | grep -a 'guestmemfs: ' |
 		grep -v taint >/tmp/lines
-	same "$1: one line" 1 "$(wc -l </tmp/lines)"
-	logs "$1" "$2"
+	same "$1: loading fails with one line in the log" 1 "$(wc -l </tmp/lines)"
+	logs "$1: the log says why" "$2"
 }
 
 # pageless PROGRAM OPERATION: it does not work on a mapping of the region.
@@ -29,40 +29,42 @@ pageless() {
 stage1() {
 	new_log >/dev/null
 	no_load "no region" "no region: boot with guestmemfs=SIZE"
-	no_load "malformed" "is not SIZE@ADDR" region=lots
-	no_load "no address" "is not SIZE@ADDR" region=1G
-	no_load "trailing junk" "is not SIZE@ADDR" region=1G@4Gx
-	no_load "unaligned address" "not aligned" region=512M@0x100001000
-	no_load "unaligned size" "not aligned" region=0x10000001@4G
-	no_load "nothing" "too small" region=0@4G
-	no_load "no room for files" "too small" region=2M@4G
-	no_load "the kernel's memory" "is memory the kernel uses" region=512M@5G
-	no_load "partly the kernel's memory" "is memory the kernel uses" region=2G@4G
-	no_load "no memory at all" "is not memory" region=1G@64G
-	no_load "beyond the machine" "beyond what this machine" region=1G@0xfffffffff0000000
-	no_load "wraps around" "larger than the 64 TiB" region=0xffffffffffe00000@4G
+	no_load "malformed region=" "is not SIZE@ADDR" region=lots
+	no_load "region= without an address" "is not SIZE@ADDR" region=1G
+	no_load "region= with trailing junk" "is not SIZE@ADDR" region=1G@4Gx
+	no_load "region= with an unaligned address" "not aligned" region=512M@0x100001000
+	no_load "region= with an unaligned size" "not aligned" region=0x10000001@4G
+	no_load "region of size 0" "too small" region=0@4G
+	no_load "region without room for files" "too small" region=2M@4G
+	no_load "region in the kernel's memory" "is memory the kernel uses" region=512M@5G
+	no_load "region partly in the kernel's memory" "is memory the kernel uses" region=2G@4G
+	no_load "region where no memory is" "is not memory" region=1G@64G
+	no_load "region beyond the machine's addresses" "beyond what this machine" \
+		region=1G@0xfffffffff0000000
+	no_load "region that wraps around" "larger than the 64 TiB" region=0xffffffffffe00000@4G
 	insmod /job/guestmemfs_peek.ko at=0x120000000 claim=4096
-	no_load "somebody has a part of it" "is claimed by somebody else" region=1G@4G
+	no_load "region of which another driver has a part" "is claimed by somebody else" \
+		region=1G@4G
 	rmmod guestmemfs_peek
 	check "region=1G@4G: the module loads" load region=1G@4G
 	same "sysfs: only root has free runs counted" "400 444" \
 		"$(stat -c %a /sys/fs/guestmemfs/{largest_free,blocks_free} | xargs)"
 	check "/proc/iomem: has the region" grep -q '100000000-13fffffff : guestmemfs' /proc/iomem
-	same "PAT: one write-back entry for the region" "PAT: [mem 0x0000000100000000-0x0000000140000000] write-back" \
+	same "PAT: has one write-back entry for the region" "PAT: [mem 0x0000000100000000-0x0000000140000000] write-back" \
 		"$(grep -m1 0x0000000100000000-0x0000000140000000 /sys/kernel/debug/x86/pat_memtype_list)"
 	mount_g
 	truncate -s 64M $mnt/a
 	/job/tests/mapped fill $mnt/a 1
-	check "PAT: no other mode for any part of the region" \
+	check "PAT: has no other mode for any part of the region" \
 		sh -c "! grep -E '0x00000001[0-3]' /sys/kernel/debug/x86/pat_memtype_list | grep -v write-back"
 	check "vmallocinfo: no mapping of the region stays" \
 		sh -c "! grep -E 'phys=0x0*1[0-3][0-9a-f]{7} ' /proc/vmallocinfo"
 	if [[ -e /sys/kernel/debug/page_tables/kernel ]]; then
-		same "direct map: none of the region" 0 "$(/job/tests/directmap 0x100000000 0x40000000)"
-		check "direct map: the test sees that of RAM" \
+		same "direct map: has none of the region" 0 "$(/job/tests/directmap 0x100000000 0x40000000)"
+		check "direct map: has RAM, as the test can see" \
 			test "$(/job/tests/directmap 0x140000000 0x40000000)" -gt 0
 	else
-		skip "direct map: none of the region" "$kernel does not show page tables"
+		skip "direct map: has none of the region" "$kernel does not show page tables"
 	fi
 	ADDRESS=0x100000000 harness secluded
 	for op in process-vm-readv proc-pid-mem proc-pid-mem-write vmsplice direct-read; do
@@ -100,15 +102,15 @@ stage2() {
 
 stage3() {
 	new_log >/dev/null
-	no_load "a section shared with the kernel" "multiples of 128 MiB"
+	no_load "region in a section shared with the kernel" "multiples of 128 MiB"
 	echo 4 >/job/stage
 	next_cmdline "guestmemfs=512M memmap=1M\$4G memmap=1023M\$0x100100000"
 }
 
 stage4() {
-	check "the memmap= that holds it, aligned up" load
-	check "it begins with the first whole block" \
+	check "aligned up: the module loads" load
+	check "aligned up: the region begins with the first whole block" \
 		grep -q '100200000-1201fffff : guestmemfs' /proc/iomem
 	mount_g
-	same "aligned up: blocks of the region" 255 "$(stat -f -c %b $mnt)"
+	same "aligned up: the tree has all whole blocks" 255 "$(stat -f -c %b $mnt)"
 }
