@@ -8,7 +8,7 @@ all() {
 	local op out
 	for op in "$@"; do
 		out=$(/job/tests/failing $mnt "$op" 2>&1)
-		same "$op" 0 $?
+		same "$op: each allocation that fails changes nothing" 0 $?
 		report info "$(paste -sd';' <<<"$out")"
 		echo "$out" >>/tmp/out
 	done
@@ -16,7 +16,7 @@ all() {
 
 stage1() {
 	# Allocations that may sleep, too; and no stack for each.
-	check "allocations can fail" sh -c "cd /sys/kernel/debug/failslab &&
+	check "failslab: it can be set up" sh -c "cd /sys/kernel/debug/failslab &&
 		echo N >ignore-gfp-wait && echo 0 >verbose"
 	start
 	truncate -s 2M $mnt/file
@@ -26,21 +26,21 @@ stage1() {
 	touch $mnt/old
 	all create mkdir symlink link mknod rename tmpfile setxattr truncate fallocate punch fault \
 		touch freeze thaw
-	check "a fault waits for memory and does not fail" \
+	check "fault: it waits for memory and does not fail" \
 		grep -q 'touch: [1-9][0-9]* allocations, 0 times' /tmp/out
-	check "they do" grep -q 'create: .* [1-9][0-9]* times' /tmp/out
+	check "create: it fails without memory" grep -q 'create: .* [1-9][0-9]* times' /tmp/out
 	sums $mnt >/dev/null	# fills the holes
 	remember
 	umount $mnt
 	mkdir -p /mnt/failing
 	mnt=/tmp all mount
 	mount_g
-	compare "mounts that failed"
-	check "publish" bash -c "echo 1 >/sys/fs/guestmemfs/active"
+	compare "tree after mounts that failed"
+	check "publish: succeeds" bash -c "echo 1 >/sys/fs/guestmemfs/active"
 	next_stage
 }
 
 stage2() {
 	start
-	compare "after a kexec"
+	compare "tree after a kexec"
 }

@@ -5,7 +5,7 @@
 
 stage1() {
 	local results suite n=0 verdict name
-	check "load the tests" insmod /job/guestmemfs_kunit.ko
+	check "KUnit module: it loads" insmod /job/guestmemfs_kunit.ko
 	for results in /sys/kernel/debug/kunit/guestmemfs_*/results; do
 		[[ -e $results ]] || continue
 		n=$((n + 1))
@@ -17,8 +17,8 @@ stage1() {
 			report "${verdict/_/ }" "$suite: $name"
 		done
 		# One that stopped half-way has no tests that failed either.
-		check "$suite as a whole" grep -q "^ok 1 $suite" "$results"
+		check "$suite: the suite passes" grep -q "^ok 1 $suite" "$results"
 	done
-	same "suites" 5 "$n"
-	check "unload" rmmod guestmemfs_kunit
+	same "suites: all have results" 5 "$n"
+	check "KUnit module: it unloads" rmmod guestmemfs_kunit
 }

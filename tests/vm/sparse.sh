@@ -55,7 +55,7 @@ holes() {
 	same "punch beyond EOF: frees the block of EOF" 3 "$(blocks $mnt/a)"
 	same "punch beyond EOF: leaves the size" 7340032 "$(stat -c %s $mnt/a)"
 	check "punch up to s_maxbytes: succeeds" fallocate -p -o 1150M -l 2M $mnt/a
-	refused "punch beyond s_maxbytes: EFBIG" "File too large" fallocate -p -o 1T -l 1G $mnt/a
+	refused "punch beyond s_maxbytes: is EFBIG" "File too large" fallocate -p -o 1T -l 1G $mnt/a
 
 	truncate -s 8M $mnt/a
 	mapped fill $mnt/a 5
@@ -66,10 +66,11 @@ holes() {
 	check "ZERO_RANGE: what is after it is as it was" mapped range $mnt/a 5242880 3145728 5
 	check "ZERO_RANGE beyond EOF: succeeds" fallocate -z -o 9M -l 1M $mnt/a
 	same "ZERO_RANGE beyond EOF: grows the file to its end" 10485760 "$(stat -c %s $mnt/a)"
-	refused "fallocate beyond free space: ENOSPC" "No space left" fallocate -o 0 -l 1152M $mnt/a
+	refused "fallocate beyond free space: is ENOSPC" "No space left" \
+		fallocate -o 0 -l 1152M $mnt/a
 	same "fallocate beyond free space: changes neither size nor blocks" "10485760 5" "$(stat -c %s $mnt/a) $(blocks $mnt/a)"
-	refused "COLLAPSE_RANGE: EOPNOTSUPP" "not supported" fallocate -c -o 2M -l 2M $mnt/a
-	refused "INSERT_RANGE: EOPNOTSUPP" "not supported" fallocate -i -o 2M -l 2M $mnt/a
+	refused "COLLAPSE_RANGE: is EOPNOTSUPP" "not supported" fallocate -c -o 2M -l 2M $mnt/a
+	refused "INSERT_RANGE: is EOPNOTSUPP" "not supported" fallocate -i -o 2M -l 2M $mnt/a
 	refused "RLIMIT_FSIZE: fallocate beyond it is EFBIG" "File too large" sh -c "trap '' XFSZ; ulimit -f 16; fallocate -l 20M $mnt/l"
 	rm -f $mnt/a $mnt/l
 	same "in the end: all blocks are free" 575 "$(free_blocks)"
@@ -83,7 +84,7 @@ extent_list() {
 	same "FIEMAP: blocks of truncate() are unwritten" "[0..12287]: 0x801" "$(extents $mnt/e)"
 	chmod 755 $mnt
 	chmod 644 $mnt/e
-	same "FIEMAP: no address without CAP_SYS_ADMIN" "0..12287 0x803" \
+	same "FIEMAP: shows no address without CAP_SYS_ADMIN" "0..12287 0x803" \
 		"$(setpriv --reuid 65534 --regid 65534 --clear-groups xfs_io -r -c 'fiemap -v' $mnt/e | awk 'NR == 3 { print $3, $NF }')"
 	chmod 700 $mnt
 	rm $mnt/e
@@ -101,36 +102,37 @@ tmpfiles() {
 attributes() {
 	touch $mnt/x
 	ln -s x $mnt/y
-	check "setfattr: user" setfattr -n user.colour -v green $mnt/x
-	check "setfattr: trusted" setfattr -n trusted.note -v 1 $mnt/x
-	check "setfattr: security" setfattr -n security.label -v secret $mnt/x
-	check "setfattr: trusted, of a symbolic link" setfattr -h -n trusted.t -v 2 $mnt/y
-	check "setfattr: user, of a directory" setfattr -n user.d -v d $mnt
-	same "getfattr: the value" green "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
+	check "setfattr: sets a user attribute" setfattr -n user.colour -v green $mnt/x
+	check "setfattr: sets a trusted attribute" setfattr -n trusted.note -v 1 $mnt/x
+	check "setfattr: sets a security attribute" setfattr -n security.label -v secret $mnt/x
+	check "setfattr: sets a trusted attribute of a symbolic link" \
+		setfattr -h -n trusted.t -v 2 $mnt/y
+	check "setfattr: sets a user attribute of a directory" setfattr -n user.d -v d $mnt
+	same "getfattr: shows the value" green "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
 	check "setfattr: replaces a value" setfattr -n user.colour -v red $mnt/x
-	same "getfattr: the new value" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
+	same "getfattr: shows the new value" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
 	same "getfattr: lists all" "security.label trusted.note user.colour" \
 		"$(getfattr -m - $mnt/x 2>/dev/null | grep -v '^#' | sort | xargs)"
-	refused "getfattr: ENODATA if it is not there" "No such attribute" getfattr -n user.none $mnt/x
-	refused "setfattr -x: ENODATA if it is not there" "No such attribute" setfattr -x user.none $mnt/x
+	refused "getfattr: is ENODATA if it is not there" "No such attribute" getfattr -n user.none $mnt/x
+	refused "setfattr -x: is ENODATA if it is not there" "No such attribute" setfattr -x user.none $mnt/x
 	check "setfattr -x: removes one" setfattr -x trusted.note $mnt/x
-	refused "setfattr: ENOSPC beyond 4 KiB" "No space left" \
+	refused "setfattr: is ENOSPC beyond 4 KiB" "No space left" \
 		setfattr -n user.big -v "$(head -c 5000 /dev/zero | tr '\0' x)" $mnt/x
 	same "setfattr: one that fails leaves the others" red "$(getfattr --only-values -n user.colour $mnt/x 2>/dev/null)"
 	refused "setfattr: a POSIX ACL is EOPNOTSUPP" "not supported" setfattr -n system.posix_acl_access \
 		-v 0x0200000001000600ffffffff04000400ffffffff20000400ffffffff $mnt/x
 	refused "setfattr: another namespace is EOPNOTSUPP" "not supported" setfattr -n system.x -v 1 $mnt/x
-	check "setfattr: an empty value" setfattr -n user.empty $mnt/x
+	check "setfattr: sets an empty value" setfattr -n user.empty $mnt/x
 
 	check "chattr +i: succeeds" chattr +i $mnt/x
 	same "chattr +i: lsattr shows it" ----i "$(lsattr $mnt/x | cut -c1-5)"
-	refused "immutable: no truncate" "not permitted" truncate -s 2M $mnt/x
-	refused "immutable: no unlink" "not permitted" rm -f $mnt/x
-	refused "immutable: no setfattr" "not permitted" setfattr -n user.more -v 1 $mnt/x
-	refused "chattr +c: EOPNOTSUPP" "not supported" chattr +c $mnt/again
-	check "chattr +a: of a directory" sh -c "mkdir $mnt/log && chattr +a $mnt/log"
-	check "append only: a name more" touch $mnt/log/1
-	refused "append only: no name less" "not permitted" rm $mnt/log/1
+	refused "immutable: truncate is EPERM" "not permitted" truncate -s 2M $mnt/x
+	refused "immutable: unlink is EPERM" "not permitted" rm -f $mnt/x
+	refused "immutable: setfattr is EPERM" "not permitted" setfattr -n user.more -v 1 $mnt/x
+	refused "chattr +c: is EOPNOTSUPP" "not supported" chattr +c $mnt/again
+	check "chattr +a: succeeds for a directory" sh -c "mkdir $mnt/log && chattr +a $mnt/log"
+	check "append only: a name can be added" touch $mnt/log/1
+	refused "append only: unlink of a name is EPERM" "not permitted" rm $mnt/log/1
 	same "append only: lsattr shows it" "--a--" "$(lsattr -d $mnt/log | cut -c4-8 | tr -d '\n')"
 }
 
@@ -143,7 +145,7 @@ describe_more() {
 
 frozen() {
 	echo 1 >/sys/fs/guestmemfs/active || return
-	refused "frozen: fallocate" "busy" fallocate -l 4M $mnt/sparse
+	refused "frozen: fallocate is EBUSY" "busy" fallocate -l 4M $mnt/sparse
 	refused "frozen: punch is EBUSY" "busy" fallocate -p -o 0 -l 2M $mnt/sparse
 	refused "frozen: O_TMPFILE is EBUSY" "busy" /job/tests/tmpfile $mnt $mnt/never
 	refused "frozen: setfattr is EBUSY" "busy" setfattr -n user.x -v 1 $mnt/again
