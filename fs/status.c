@@ -105,7 +105,7 @@ static ssize_t active_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 	err = gmfs_active_parse(buf, &on);
 	if (!err)
-		err = gmfs_set_active(&tree_of(kobj)->handover, on);
+		err = gmfs_active_set(&tree_of(kobj)->handover, on);
 	return err < 0 ? err : count;
 }
 

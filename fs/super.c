@@ -325,6 +325,8 @@ static int gmfs_get_tree(struct fs_context *fc)
 	struct gmfs_options o;
 	int err;
 
+	if (!tree)
+		return -ENODEV;
 	err = get_tree_keyed(fc, gmfs_fill_super, tree);
 	if (err || c->filled)
 		return err;

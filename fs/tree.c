@@ -74,7 +74,7 @@ int gmfs_trees_load(void)
 {
 	struct gmfs_tree *tree;
 	bool any = false;
-	int err;
+	int err = -ENODEV;
 
 	list_for_each_entry(tree, &trees, list) {
 		err = gmfs_handover_init(&tree->handover);
@@ -211,9 +211,10 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 	} else if (h->quarantine && discard) {
 		pr_info("dropping an image as asked: %s\n", h->quarantine);
 		err = gmfs_slots_wipe(&h->slots);
-		h->sealed = !err;
-		if (!err)
+		if (!err) {
+			h->sealed = true;
 			err = gmfs_set_empty_image(h);
+		}
 	}
 	if (!err && !h->quarantine)
 		err = gmfs_build_tree(sb);
@@ -223,7 +224,7 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 		gmfs_pin(h, false);
 		if (!h->frozen)
 			gmfs_drop_image(h);
-	} else if (h->quarantine && err != -EBUSY) {
+	} else if (h->quarantine && err != -EBUSY && err != -ENOMEM) {
 		*why = h->quarantine;
 		err = -EUCLEAN;
 	}

@@ -57,6 +57,27 @@ int gmfs_active_parse(const char *buf, bool *on)
 	return 0;
 }
 
+/**
+ * gmfs_active_set - freeze and publish one tree, or withdraw and thaw it
+ * @h: the tree
+ * @on: which
+ *
+ * Not while the switch for all trees is written, which may undo what it has done.
+ *
+ * Context: may sleep.
+ * Return: as gmfs_set_active().
+ */
+int gmfs_active_set(struct gmfs_handover *h, bool on)
+{
+	int ret;
+
+	if (mutex_lock_killable(&all.lock))
+		return -EINTR;
+	ret = gmfs_set_active(h, on);
+	mutex_unlock(&all.lock);
+	return ret;
+}
+
 static ssize_t gmfs_all_active_show(struct kobject *kobj, struct kobj_attribute *attr,
 				    char *buf)
 {

@@ -122,6 +122,7 @@ void gmfs_publish_exit(struct gmfs_handover *h);
 
 /* In active.c */
 int gmfs_active_parse(const char *buf, bool *on);
+int gmfs_active_set(struct gmfs_handover *h, bool on);
 
 /* In takeover.c */
 void gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_region *region,
