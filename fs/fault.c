@@ -35,7 +35,7 @@ static bool takes(const struct vm_fault *vmf, unsigned int order)
 }
 
 /* Not the VMA's protection: while soft-dirty is tracked it has no write in it. */
-static vm_fault_t insert_page(struct vm_fault *vmf, unsigned long pfn)
+static vm_fault_t gmfs_insert_page(struct vm_fault *vmf, unsigned long pfn)
 {
 	return vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn,
 				   vm_get_page_prot(vmf->vma->vm_flags));
@@ -69,7 +69,7 @@ static vm_fault_t gmfs_map_written(struct vm_fault *vmf, unsigned int order)
 	}
 	if (order == PMD_ORDER)
 		return gmfs_insert_pmd(vmf, pfn);
-	return insert_page(vmf, pfn);
+	return gmfs_insert_page(vmf, pfn);
 }
 
 /*
