@@ -38,6 +38,7 @@ def run_vm(kernel, name, seconds, memory, append, how=""):
     """One VM: "shell" at its first serial port, or a story at its second."""
     directory = schedule.RUN / name
     directory.mkdir(parents=True, exist_ok=True)
+    (directory / "console").unlink(missing_ok=True)
     qemu.job_disk(kernel, directory)
     serials = ["mon:stdio", "null"] if how == "shell" else [f"file:{directory}/console", "stdio"]
     options = {}

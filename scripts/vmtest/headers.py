@@ -63,7 +63,7 @@ DEBUG_LIMIT = 6144
 def read(path):
     """What a test's file says: for all kernels, and for debug."""
     header, debug = {}, {}
-    for line in re.findall(r"^# lab\S*:.*", path.read_text(), re.M):
+    for line in re.findall(r"^# lab\b.*", path.read_text(), re.M):
         name, *pairs = line.removeprefix("# ").split()
         if name not in ("lab:", "lab-debug:"):
             raise Error(f"tests/vm/{path.name}: '{name}' is unknown; use 'lab:' or 'lab-debug:'")

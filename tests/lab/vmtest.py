@@ -71,6 +71,8 @@ same("header: an unknown key",
      "kernels=, with=, reboot=, cpu=, append=", refused(header, "# lab: cpus=1 memroy=4G"))
 same("header: a key without a value", "tests/vm/x.sh: 'reboot' is unknown",
      (refused(header, "# lab: reboot") or "").split(";")[0])
+same("header: a colon is missing", True,
+     (refused(header, "# lab memory=9G") or "").startswith("tests/vm/x.sh: 'lab' is unknown"))
 same("header: neither lab: nor lab-debug:",
      "tests/vm/x.sh: 'lab-kho:' is unknown; use 'lab:' or 'lab-debug:'",
      refused(header, "# lab-kho: cpus=1"))
@@ -195,6 +197,7 @@ same("run again: not if it complained before it lost a CPU", False,
      vm("true", console="WARNING: x\n" + FAILED + "Oops: int3\n").lost_a_cpu())
 same("run again: if it found the CPU stuck", True,
      vm("true", console=FAILED + "BUG: soft lockup\n").lost_a_cpu())
+same("run again: not if QEMU failed", False, vm("false").lost_a_cpu())
 same("run again: not what has its verdict", False, vm("true", verdict="done\n").lost_a_cpu())
 
 
