@@ -8,7 +8,7 @@
 
 #include <linux/tracepoint.h>
 
-/* The switch was used; comes last, so that its time is when guests may go on. */
+/* The switch was used; comes right before the gate opens, when guests may go on. */
 TRACE_EVENT(gmfs_freeze,
 	TP_PROTO(bool on, int err),
 	TP_ARGS(on, err),
