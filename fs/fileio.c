@@ -143,7 +143,7 @@ ssize_t gmfs_read_iter(struct kiocb *iocb, struct iov_iter *to)
 }
 
 /* The size decides the order of a fault's entry: see gmfs_map_page() in fs/fault.c. */
-static void extend(struct inode *inode, loff_t size)
+static void gmfs_extend_to(struct inode *inode, loff_t size)
 {
 	if (size <= i_size_read(inode))
 		return;
@@ -177,7 +177,7 @@ static ssize_t gmfs_write_chunk(struct inode *inode, loff_t pos, u32 len,
 	pagefault_enable();
 	memunmap(map);
 	if (copied) {
-		extend(inode, pos + copied);
+		gmfs_extend_to(inode, pos + copied);
 		gmfs_inode_touch(inode);
 	}
 out:
@@ -297,7 +297,7 @@ static int gmfs_copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
 	else
 		err = gmfs_copy_bytes(in, pos_in, out, pos_out, len);
 	if (!err) {
-		extend(out, pos_out + len);
+		gmfs_extend_to(out, pos_out + len);
 		gmfs_inode_touch(out);
 	}
 	gmfs_change_end(gmfs_gate(out));
@@ -308,7 +308,7 @@ static int gmfs_copy_chunk(struct inode *in, loff_t pos_in, struct inode *out,
  * As lock_two_nondirectories(), by address, but the source's only for reading: so copies
  * in opposite directions do not wait for each other for ever.
  */
-static void lock_files(struct inode *in, struct inode *out)
+static void gmfs_lock_files(struct inode *in, struct inode *out)
 {
 	if (in == out) {
 		inode_lock(out);
@@ -321,7 +321,7 @@ static void lock_files(struct inode *in, struct inode *out)
 	}
 }
 
-static void unlock_files(struct inode *in, struct inode *out)
+static void gmfs_unlock_files(struct inode *in, struct inode *out)
 {
 	inode_unlock(out);
 	if (in != out)
@@ -340,7 +340,7 @@ static ssize_t gmfs_copy_locked(struct inode *in, loff_t pos_in, struct file *fi
 	loff_t size;
 	int err;
 
-	lock_files(in, out);
+	gmfs_lock_files(in, out);
 	/* Between two chunks chmod() and chattr() can come. */
 	err = IS_IMMUTABLE(out) ? -EPERM : file_remove_privs(file_out);
 	size = i_size_read(in);
@@ -349,7 +349,7 @@ static ssize_t gmfs_copy_locked(struct inode *in, loff_t pos_in, struct file *fi
 		n = chunk_at(pos_out, n);
 		err = gmfs_copy_chunk(in, pos_in, out, pos_out, n);
 	}
-	unlock_files(in, out);
+	gmfs_unlock_files(in, out);
 	return err ?: n;
 }
 

@@ -112,9 +112,9 @@ static ssize_t active_store(struct kobject *kobj, struct kobj_attribute *attr,
 static struct kobj_attribute active_attr = __ATTR_RW(active);
 
 /* What is published, kept while nothing is mounted, or in quarantine. */
-static ssize_t image_read(struct file *file, struct kobject *kobj,
-			  GMFS_BIN_ATTRIBUTE *attr, char *buf, loff_t pos,
-			  size_t count)
+static ssize_t gmfs_image_read(struct file *file, struct kobject *kobj,
+			       GMFS_BIN_ATTRIBUTE *attr, char *buf, loff_t pos,
+			       size_t count)
 {
 	struct gmfs_handover *h = &tree_of(kobj)->handover;
 	ssize_t len = -ENODATA;
@@ -129,7 +129,7 @@ static ssize_t image_read(struct file *file, struct kobject *kobj,
 
 static const struct bin_attribute image_attr = {
 	.attr	= { .name = "image", .mode = 0400 },
-	.read	= image_read,
+	.read	= gmfs_image_read,
 };
 
 static struct attribute *attrs[] = {

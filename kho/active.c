@@ -132,7 +132,7 @@ static ssize_t gmfs_all_active_store(struct kobject *kobj, struct kobj_attribute
 static struct kobj_attribute active_attr = __ATTR(active, 0644, gmfs_all_active_show,
 						  gmfs_all_active_store);
 
-static bool kernel_has_kho_dir(void)
+static bool gmfs_kernel_has_kho_dir(void)
 {
 	struct kernfs_node *kn = kernfs_find_and_get(kernel_kobj->sd, "kho");
 
@@ -162,7 +162,7 @@ int gmfs_active_add_dir(void)
 	lockdep_assert_held(&all.lock);
 	if (all.dir)
 		return 0;
-	if (kernel_has_kho_dir()) {
+	if (gmfs_kernel_has_kho_dir()) {
 		pr_info("this kernel has its own /sys/kernel/kho: use /sys/fs/guestmemfs/active\n");
 		return 0;
 	}

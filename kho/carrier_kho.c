@@ -250,8 +250,8 @@ void gmfs_kho_withdraw(struct gmfs_kho *k)
 }
 
 /* Whether the subtree leads to vmalloc memory, and to how much of it. */
-static bool read_pointer(const void *subtree, size_t size,
-			 struct kho_vmalloc *preserved, u64 *image_size)
+static bool gmfs_read_pointer(const void *subtree, size_t size,
+			      struct kho_vmalloc *preserved, u64 *image_size)
 {
 	struct gmfs_fdt_reader r;
 	struct gmfs_fdt_token t;
@@ -351,7 +351,7 @@ int gmfs_kho_retrieve(const struct gmfs_kho *k, struct gmfs_copy *copy)
 	subtree = phys_to_virt(phys);
 	if (get_unaligned_be32(subtree) == GMFS_KHO_TAKEN)
 		return -ENOENT;
-	if (read_pointer(subtree, subtree_size, &preserved, &large_size)) {
+	if (gmfs_read_pointer(subtree, subtree_size, &preserved, &large_size)) {
 		/* Takes the pages even if it fails, so it cannot be tried again. */
 		got.image = kho_restore_vmalloc(&preserved);
 		err = -EIO;

@@ -39,7 +39,7 @@ u32 gmfs_crc32c(const void *data, size_t len)
 	return ~gmfs_crc32c_update(~0, data, len);
 }
 
-static void read_clocks(void *stamp)
+static void gmfs_read_clocks(void *stamp)
 {
 	struct gmfs_stamp *now = stamp;
 
@@ -54,8 +54,8 @@ static int gmfs_map_head(struct gmfs_slots *s, struct gmfs_head *head)
 			     gmfs_slot_size(&s->region) * GMFS_NR_SLOTS,
 			     MEMREMAP_WB);
 	/* The counters of other CPUs may differ; kexec jumps from CPU 0 to the next CPU 0. */
-	if (smp_call_function_single(0, read_clocks, &s->stamp, 1))
-		read_clocks(&s->stamp);
+	if (smp_call_function_single(0, gmfs_read_clocks, &s->stamp, 1))
+		gmfs_read_clocks(&s->stamp);
 	s->stamp.tsc_khz = tsc_khz;
 	return head->map ? 0 : -ENOMEM;
 }

@@ -101,7 +101,7 @@ static s64 gmfs_firmware_memory(u64 base, u64 size)
 	}
 }
 
-static bool has_pages(u64 base, u64 size)
+static bool gmfs_has_pages(u64 base, u64 size)
 {
 	u64 addr;
 
@@ -149,7 +149,7 @@ static int gmfs_check_range(u64 base, u64 size)
 		return -EBUSY;
 	}
 	/* A section has descriptors for all of it if any of it is RAM. */
-	if (has_pages(base, size)) {
+	if (gmfs_has_pages(base, size)) {
 		pr_err("region 0x%llx@0x%llx has page descriptors, for it shares a section with the kernel's memory: begin and end it at multiples of %lu MiB\n",
 		       size, base, 1UL << (SECTION_SIZE_BITS - 20));
 		return -EBUSY;
