@@ -3,21 +3,23 @@
 # A thousand files of 1 MiB and a thousand of 1 GiB, in a region of 1001 GiB
 # (memory that nobody touches costs the lab nothing): what publishing and
 # restoring take does not depend on size. KASAN makes 128 MiB of shadow for each
-# GiB that claiming maps, so there the files are of 32 MiB.
+# GiB that claiming maps, and its kernel is slow, so there the files are of 32 MiB,
+# and a hundred.
 # lab: cpus=1 memory=1008G append=guestmemfs=1001G,memmap=1001G$4G kernels=kho seconds=700
-# lab-debug: memory=88G append=guestmemfs=81G,memmap=81G$4G
+# lab-debug: memory=16G append=guestmemfs=9G,memmap=9G$4G
 
 large=1G
-[[ $kernel != debug ]] || large=32M
+nr=1000
+[[ $kernel != debug ]] || { large=32M; nr=100; }
 
 us() { echo $(($(date +%s%N) / 1000)); }
 
 files() {
 	local t
-	(cd $mnt && seq -f 'file-%g' 1000 | xargs truncate -s "$1")
+	(cd $mnt && seq -f 'file-%g' $nr | xargs truncate -s "$1")
 	describe $mnt >/job/tree
 	t=$(us)
-	check "1000 files of $1: they can be published" bash -c 'echo 1 >/sys/kernel/kho/active'
+	check "$nr files of $1: they can be published" bash -c 'echo 1 >/sys/kernel/kho/active'
 	echo $(($(us) - t)) >/job/publish
 	wc -c </sys/kernel/debug/kho/out/sub_fdts/guestmemfs >/job/bytes
 	next_stage
@@ -29,8 +31,8 @@ restored() {
 	check "module: it loads" load
 	check "tree: it mounts" mount_g
 	t=$(($(us) - t))
-	same "1000 files of $1: metadata is as it was" "$(cat /job/tree)" "$(describe $mnt)"
-	report info "1000 files of $1: published in $(cat /job/publish) us, restored in $t us, image of $(cat /job/bytes) bytes"
+	same "$nr files of $1: metadata is as it was" "$(cat /job/tree)" "$(describe $mnt)"
+	report info "$nr files of $1: published in $(cat /job/publish) us, restored in $t us, image of $(cat /job/bytes) bytes"
 	echo "$(cat /job/publish) $t" >>/job/times
 }
 
@@ -38,7 +40,12 @@ stage1() {
 	resident "before loading"
 	check "module: it loads" load
 	resident "after loading"
-	grows_by 64 "load: an untouched region costs the host a few MiB at most"
+	if [[ $kernel = debug ]]; then
+		skip "load: an untouched region costs the host a few MiB at most" \
+			"KASAN's shadow of what claiming maps takes memory"
+	else
+		grows_by 64 "load: an untouched region costs the host a few MiB at most"
+	fi
 	check "tree: it mounts" mount_g
 	files 1M
 }
