@@ -11,6 +11,7 @@
 #include <linux/xarray.h>
 
 #include "mem/mem.h"
+#include "mem/pure/cmdline.h"
 #include "../kho/kho.h"
 #include "../kho/pure/xattrs.h"
 
@@ -43,22 +44,22 @@ struct gmfs_options {
 
 /**
  * enum gmfs_loading - how far loading a tree has got
+ * @GMFS_NOT_LOADED: its region could not be claimed, or loading failed; mounts fail
  * @GMFS_LOADING: mounts wait
  * @GMFS_LOADED: it can be mounted
- * @GMFS_NOT_LOADED: loading failed, and mounts fail
  */
 enum gmfs_loading {
+	GMFS_NOT_LOADED,
 	GMFS_LOADING,
 	GMFS_LOADED,
-	GMFS_NOT_LOADED,
 };
 
 /**
- * struct gmfs_tree - a tree of files and the region that they lie in
+ * struct gmfs_tree - a pool: a tree of files and the region that they lie in
  * @list: of all trees; see fs/tree.c
- * @name: of the tree, constant
+ * @name: of the pool, constant
  * @loading: written once, by loading; read without a lock
- * @region: the memory
+ * @region: the memory; of size 0 if it could not be claimed
  * @handover: how it gets to the next kernel, and the gate of all changes
  * @sb: the superblock while it is mounted; written with the gate held for writing
  * @options: how it is mounted; written with its s_umount held for writing
@@ -141,7 +142,7 @@ static inline u32 gmfs_blocks_for(loff_t size)
 }
 
 /* In tree.c */
-struct gmfs_tree *gmfs_tree_create(const char *name, u64 base, u64 size);
+int gmfs_tree_create(const struct gmfs_pool_arg *pool);
 int gmfs_trees_load(void);
 void gmfs_trees_unload(void);
 void gmfs_trees_destroy(void);
@@ -159,6 +160,8 @@ void gmfs_write_inodes(struct gmfs_handover *h, struct gmfs_fdt_writer *w);
 int gmfs_build_tree(struct super_block *sb);
 
 /* In status.c */
+int gmfs_status_init(void);
+void gmfs_status_exit(void);
 void gmfs_status_setup(struct gmfs_tree *tree);
 int gmfs_status_add(struct gmfs_handover *h);
 void gmfs_status_remove(struct gmfs_handover *h);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading and unloading: find the region, claim it, take the filesystem's name, take
- * over what the last kernel left, and only then let mounts go on. What can fail for
+ * Loading and unloading: find the pools, claim their regions, take the filesystem's name,
+ * take over what the last kernel left, and only then let mounts go on. What can fail for
  * another reason than want of memory comes before the take-over: KHO gives an image once.
+ *
+ * A pool that cannot be claimed or loaded leaves the others alone. Loading fails if none
+ * can.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -10,21 +13,76 @@
 #include <linux/delay.h>
 #include <linux/init.h>
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/slab.h>
+#include <linux/sysfs.h>
 
 #include "guestmemfs.h"
-#include "mem/pure/cmdline.h"
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
-static char *region;
-module_param(region, charp, 0444);
-MODULE_PARM_DESC(region, "SIZE@ADDR of the region, instead of guestmemfs= on the kernel command line");
+/* Each region= as a guestmemfs= argument of a command line, or NULL. */
+static char *region_args;
 
-static int gmfs_region_from_cmdline(u64 *base, u64 *size)
+static int gmfs_param_set(const char *value, const struct kernel_param *kp)
+{
+	char *args = kasprintf(GFP_KERNEL, "%sguestmemfs=\"%s\" ", region_args ?: "", value);
+
+	if (!args)
+		return -ENOMEM;
+	kfree(region_args);
+	region_args = args;
+	return 0;
+}
+
+static int gmfs_param_get(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", region_args ?: "");
+}
+
+static void gmfs_param_free(void *arg)
+{
+	kfree(region_args);
+}
+
+static const struct kernel_param_ops region_ops = {
+	.set	= gmfs_param_set,
+	.get	= gmfs_param_get,
+	.free	= gmfs_param_free,
+};
+
+module_param_cb(region, &region_ops, NULL, 0444);
+MODULE_PARM_DESC(region, "[NAME:]SIZE[@ADDR] of a pool; once for each pool, instead of guestmemfs= on the kernel command line");
+
+/* The pools of a command line, claimed or not. Returns 0 if one is claimed. */
+static int __init gmfs_create_trees(const char *cmdline)
+{
+	unsigned int nr, i, nr_claimed = 0;
+	struct gmfs_pool_arg *pools;
+	int err = -ENODEV;
+
+	pools = kcalloc(GMFS_MAX_POOLS + 1, sizeof(*pools), GFP_KERNEL);
+	if (!pools)
+		return -ENOMEM;
+	nr = gmfs_find_pools(region_args ?: cmdline, cmdline, GMFS_BLOCK_SIZE, pools);
+	for (i = 0; i < nr; i++) {
+		if (pools[i].why)
+			pr_err("%s=%.*s: %s\n", region_args ? "region" : "guestmemfs",
+			       (int)pools[i].value_len, pools[i].value, pools[i].why);
+		err = gmfs_tree_create(&pools[i]);
+		if (err == -ENOMEM)
+			break;
+		nr_claimed += !err;
+	}
+	if (!nr)
+		pr_err("no pool: boot with guestmemfs=SIZE memmap=SIZE$ADDR, or load with region=SIZE@ADDR\n");
+	kfree(pools);
+	return nr_claimed && err != -ENOMEM ? 0 : err;
+}
+
+static int __init gmfs_read_cmdline(void)
 {
 	const size_t max = 64 << 10;
-	const char *why;
 	char *cmdline;
 	ssize_t len;
 	int err;
@@ -33,56 +91,31 @@ static int gmfs_region_from_cmdline(u64 *base, u64 *size)
 	if (!cmdline)
 		return -ENOMEM;
 	len = gmfs_read_file("/proc/cmdline", cmdline, max);
-	if (len < 0) {
+	if (len < 0 && !region_args) {
 		pr_err("cannot read /proc/cmdline (%pe): load with region=SIZE@ADDR\n",
 		       ERR_PTR(len));
 		err = len;
 	} else {
-		err = gmfs_find_region(cmdline, GMFS_BLOCK_SIZE, base, size, &why);
-		if (err)
-			pr_err("%s\n", why);
+		err = gmfs_create_trees(len < 0 ? "" : cmdline);
 	}
 	kvfree(cmdline);
 	return err;
-}
-
-static int gmfs_which_region(u64 *base, u64 *size)
-{
-	int err;
-
-	if (!region)
-		return gmfs_region_from_cmdline(base, size);
-	err = gmfs_parse_region(region, base, size);
-	if (err)
-		pr_err("region=%s is not SIZE@ADDR, as in region=10G@4G\n", region);
-	return err;
-}
-
-static int __init gmfs_create_trees(void)
-{
-	struct gmfs_tree *tree;
-	u64 base, size;
-	int err;
-
-	err = gmfs_which_region(&base, &size);
-	if (err)
-		return err;
-	/* A tree is known to the next kernel by its name. */
-	tree = gmfs_tree_create(GMFS_KHO_SUBTREE, base, size);
-	return PTR_ERR_OR_ZERO(tree);
 }
 
 static int __init gmfs_init(void)
 {
 	int err;
 
-	err = gmfs_create_trees();
+	err = gmfs_read_cmdline();
 	if (err)
 		goto err_trees;
 	gmfs_mmap_init();
-	err = gmfs_super_init();
+	err = gmfs_status_init();
 	if (err)
 		goto err_trees;
+	err = gmfs_super_init();
+	if (err)
+		goto err_status;
 	err = gmfs_super_register();
 	if (err)
 		goto err_super;
@@ -98,6 +131,8 @@ err_register:
 		msleep(20);
 err_super:
 	gmfs_super_exit();
+err_status:
+	gmfs_status_exit();
 err_trees:
 	gmfs_trees_destroy();
 	return err;
@@ -108,6 +143,7 @@ static void __exit gmfs_exit(void)
 	gmfs_super_unregister();
 	gmfs_trees_unload();
 	gmfs_super_exit();
+	gmfs_status_exit();
 	gmfs_trees_destroy();
 }
 

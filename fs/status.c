@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/fs/guestmemfs: the state of a region and its tree. One value a file;
- * Documentation/ABI/testing/sysfs-fs-guestmemfs has them all.
+ * /sys/fs/guestmemfs: a directory for each pool, with the state of its region and its tree,
+ * and the switch for all. One value a file; Documentation/ABI/testing/sysfs-fs-guestmemfs
+ * has them all.
  */
 #include <linux/kobject.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
 #include "guestmemfs.h"
+
+static struct kobject *dir;	/* /sys/fs/guestmemfs */
 
 static struct gmfs_tree *tree_of(struct kobject *kobj)
 {
@@ -162,6 +165,32 @@ static const struct kobj_type status_type = {
 };
 
 /**
+ * gmfs_status_init - make /sys/fs/guestmemfs and the switches for all pools
+ *
+ * Context: loading; may sleep.
+ * Return: 0; -ENOMEM; -EEXIST if the name is taken.
+ */
+int gmfs_status_init(void)
+{
+	int err;
+
+	dir = kobject_create_and_add("guestmemfs", fs_kobj);
+	if (!dir)
+		return -ENOMEM;
+	err = gmfs_active_init(dir);
+	if (err)
+		kobject_put(dir);
+	return err;
+}
+
+/* Undoes gmfs_status_init(). No pool has a directory. */
+void gmfs_status_exit(void)
+{
+	gmfs_active_exit(dir);
+	kobject_put(dir);
+}
+
+/**
  * gmfs_status_setup - prepare a tree for gmfs_status_add()
  * @tree: the tree
  */
@@ -172,7 +201,7 @@ void gmfs_status_setup(struct gmfs_tree *tree)
 }
 
 /**
- * gmfs_status_add - make the directory of a tree in /sys/fs
+ * gmfs_status_add - make the directory of a pool in /sys/fs/guestmemfs
  * @h: the tree
  *
  * Context: may sleep.
@@ -181,10 +210,9 @@ void gmfs_status_setup(struct gmfs_tree *tree)
 int gmfs_status_add(struct gmfs_handover *h)
 {
 	struct gmfs_tree *tree = container_of(h, struct gmfs_tree, handover);
-
 	int err;
 
-	err = kobject_add(&tree->kobj, fs_kobj, "%s", tree->name);
+	err = kobject_add(&tree->kobj, dir, "%s", tree->name);
 	if (!err)
 		err = sysfs_create_group(&tree->kobj, &group);
 	if (!err)

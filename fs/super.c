@@ -325,8 +325,10 @@ static int gmfs_get_tree(struct fs_context *fc)
 	struct gmfs_options o;
 	int err;
 
-	if (!tree)
+	if (tree->loading != GMFS_LOADED) {
+		errorf(fc, "guestmemfs: pool %s was not loaded: the kernel log says why", tree->name);
 		return -ENODEV;
+	}
 	err = get_tree_keyed(fc, gmfs_fill_super, tree);
 	if (err || c->filled)
 		return err;

@@ -31,41 +31,54 @@ static const struct gmfs_tree_ops tree_ops = {
 	.remove_status	= gmfs_status_remove,
 };
 
-/**
- * gmfs_tree_create - claim a region for a tree; mounts of it wait until it is loaded
- * @name: of the tree; must stay
- * @base: physical address of the region, bytes
- * @size: bytes
- *
- * Context: before the filesystem is registered; may sleep.
- * Return: the tree; -ENOMEM; as gmfs_region_claim().
- */
-struct gmfs_tree *gmfs_tree_create(const char *name, u64 base, u64 size)
+static int gmfs_tree_claim(struct gmfs_tree *tree, const struct gmfs_pool_arg *pool)
 {
-	struct gmfs_tree *tree = kzalloc(sizeof(*tree), GFP_KERNEL);
 	int err;
 
-	if (!tree)
-		return ERR_PTR(-ENOMEM);
-	err = gmfs_region_claim(&tree->region, base, size);
-	if (err) {
-		kfree(tree);
-		return ERR_PTR(err);
-	}
-	pr_info("region of %llu MiB at 0x%llx\n", size >> 20, base);
-	tree->name = name;
+	if (pool->why)
+		return -EINVAL;
+	err = gmfs_region_claim(&tree->region, pool->base, pool->size);
+	if (err)
+		return err;
 	xa_init(&tree->inodes);
 	init_rwsem(&tree->xattr_lock);
 	gmfs_status_setup(tree);
-	gmfs_handover_setup(&tree->handover, &tree->region, &tree_ops, name);
+	gmfs_handover_setup(&tree->handover, &tree->region, &tree_ops, tree->name);
+	gmfs_log(&tree->handover, pr_info, "region of %llu MiB at 0x%llx\n",
+		 pool->size >> 20, pool->base);
+	tree->loading = GMFS_LOADING;
+	return 0;
+}
+
+/**
+ * gmfs_tree_create - claim a pool's region for a tree; mounts of it wait until it is loaded
+ * @pool: what the command line says
+ *
+ * A tree whose pool cannot be claimed is kept by its name alone: a mount of it shall
+ * fail, and not mount another one.
+ *
+ * Context: before the filesystem is registered; may sleep.
+ * Return: 0; -ENOMEM; -EINVAL if @pool says why; as gmfs_region_claim().
+ */
+int gmfs_tree_create(const struct gmfs_pool_arg *pool)
+{
+	struct gmfs_tree *tree = kzalloc(sizeof(*tree), GFP_KERNEL);
+
+	if (!tree)
+		return -ENOMEM;
+	tree->name = kmemdup_nul(pool->name, pool->name_len, GFP_KERNEL);
+	if (!tree->name) {
+		kfree(tree);
+		return -ENOMEM;
+	}
 	list_add_tail(&tree->list, &trees);
-	return tree;
+	return gmfs_tree_claim(tree, pool);
 }
 
 /**
  * gmfs_trees_load - take over what the last kernel left, and let mounts go on, or fail
  *
- * A tree that cannot be loaded stays as the last kernel left it, and no mount finds it.
+ * A tree that cannot be loaded stays as the last kernel left it, and mounts of it fail.
  *
  * Context: loading, with the filesystem registered; may sleep.
  * Return: 0 if a tree is loaded; else as gmfs_handover_init() of the last one.
@@ -74,13 +87,25 @@ int gmfs_trees_load(void)
 {
 	struct gmfs_tree *tree;
 	bool any = false;
-	int err = -ENODEV;
+	int err = -ENODEV, ret;
 
 	list_for_each_entry(tree, &trees, list) {
-		err = gmfs_handover_init(&tree->handover);
-		WRITE_ONCE(tree->loading, err ? GMFS_NOT_LOADED : GMFS_LOADED);
-		any |= !err;
+		if (tree->loading != GMFS_LOADING)
+			continue;
+		ret = gmfs_handover_init(&tree->handover);
+		any |= !ret;
+		err = ret ?: err;
+		if (ret)
+			WRITE_ONCE(tree->loading, GMFS_NOT_LOADED);
 	}
+	/* All at once: the switch for all switches none before it can switch the last one. */
+	gmfs_active_lock();
+	list_for_each_entry(tree, &trees, list)
+		if (tree->loading == GMFS_LOADING) {
+			gmfs_active_add(&tree->handover);
+			WRITE_ONCE(tree->loading, GMFS_LOADED);
+		}
+	gmfs_active_unlock();
 	wake_up_all(&loaded);
 	return any ? 0 : err;
 }
@@ -102,7 +127,9 @@ void gmfs_trees_destroy(void)
 
 	list_for_each_entry_safe(tree, next, &trees, list) {
 		list_del(&tree->list);
-		gmfs_region_release(&tree->region);
+		if (tree->region.size)
+			gmfs_region_release(&tree->region);
+		kfree(tree->name);
 		kfree(tree);
 	}
 }
@@ -123,13 +150,13 @@ static bool gmfs_trees_loaded(void)
  * The filesystem is registered before that: see gmfs_super_register().
  *
  * Context: mounting; may sleep.
- * Return: 0; -EINTR if killed; -ENODEV if no tree is loaded.
+ * Return: 0; -EINTR if killed.
  */
 int gmfs_trees_wait(void)
 {
 	if (wait_event_killable(loaded, gmfs_trees_loaded()))
 		return -EINTR;
-	return gmfs_tree_find(NULL) ? 0 : -ENODEV;
+	return 0;
 }
 
 /**
@@ -137,22 +164,17 @@ int gmfs_trees_wait(void)
  * @name: what to mount, or NULL
  *
  * Context: mounting, after gmfs_trees_wait().
- * Return: the tree of that name; if no tree has it the first one that is loaded; NULL if
- * that one is not loaded, or none.
+ * Return: the tree of that name; if no tree has it the first one. It may be one that is
+ * not loaded.
  */
 struct gmfs_tree *gmfs_tree_find(const char *name)
 {
-	struct gmfs_tree *tree, *first = NULL;
+	struct gmfs_tree *tree;
 
-	list_for_each_entry(tree, &trees, list) {
-		bool is_loaded = tree->loading == GMFS_LOADED;
-
+	list_for_each_entry(tree, &trees, list)
 		if (name && !strcmp(name, tree->name))
-			return is_loaded ? tree : NULL;
-		if (!first && is_loaded)
-			first = tree;
-	}
-	return first;
+			return tree;
+	return list_first_entry(&trees, struct gmfs_tree, list);
 }
 
 /**
@@ -209,7 +231,7 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 		*why = "the image to discard is published: write 0 to active first";
 		err = -EBUSY;
 	} else if (h->quarantine && discard) {
-		pr_info("dropping an image as asked: %s\n", h->quarantine);
+		gmfs_log(h, pr_info, "dropping an image as asked: %s\n", h->quarantine);
 		err = gmfs_slots_wipe(&h->slots);
 		if (!err) {
 			h->sealed = true;

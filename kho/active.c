@@ -19,7 +19,6 @@
 #include <linux/rculist.h>
 #include <linux/sysfs.h>
 
-#include "active.h"
 #include "kho.h"
 
 /**
@@ -27,7 +26,7 @@
  * @lock: taken before the gate of any of them; held while one is added or removed, and
  *	while all are switched
  * @list: written under @lock, read under RCU
- * @dir: /sys/kernel/kho while this module has made it; written under @lock
+ * @dir: /sys/kernel/kho, if this module has made it; constant while loaded
  */
 struct switches {
 	struct mutex lock;
@@ -129,6 +128,7 @@ static ssize_t gmfs_all_active_store(struct kobject *kobj, struct kobj_attribute
 	return err < 0 ? err : count;
 }
 
+/* In two directories: neither handler looks at its kobject. */
 static struct kobj_attribute active_attr = __ATTR(active, 0644, gmfs_all_active_show,
 						  gmfs_all_active_store);
 
@@ -140,7 +140,45 @@ static bool gmfs_kernel_has_kho_dir(void)
 	return kn;
 }
 
-/* A tree begins: gmfs_active_add_dir() and gmfs_active_add() come before the unlock. */
+/**
+ * gmfs_active_init - make the switch for all trees
+ * @dir: /sys/fs/guestmemfs
+ *
+ * Context: loading; may sleep.
+ * Return: 0, or -ENOMEM.
+ */
+int gmfs_active_init(struct kobject *dir)
+{
+	int err;
+
+	err = sysfs_create_file(dir, &active_attr.attr);
+	if (err)
+		return err;
+	if (gmfs_kernel_has_kho_dir()) {
+		pr_info("this kernel has its own /sys/kernel/kho: use /sys/fs/guestmemfs/active\n");
+		return 0;
+	}
+	all.dir = kobject_create_and_add("kho", kernel_kobj);
+	err = all.dir ? sysfs_create_file(all.dir, &active_attr.attr) : -ENOMEM;
+	if (err)
+		gmfs_active_exit(dir);
+	return err;
+}
+
+/**
+ * gmfs_active_exit - undo gmfs_active_init()
+ * @dir: /sys/fs/guestmemfs
+ *
+ * Context: no lock is held, as it waits for a writer to the switch; may sleep.
+ */
+void gmfs_active_exit(struct kobject *dir)
+{
+	kobject_put(all.dir);
+	all.dir = NULL;
+	sysfs_remove_file(dir, &active_attr.attr);
+}
+
+/* Around gmfs_active_add(). */
 void gmfs_active_lock(void)
 {
 	mutex_lock(&all.lock);
@@ -149,25 +187,6 @@ void gmfs_active_lock(void)
 void gmfs_active_unlock(void)
 {
 	mutex_unlock(&all.lock);
-}
-
-/**
- * gmfs_active_add_dir - make the switch for all trees, unless it is there
- *
- * Context: inside gmfs_active_lock(); may sleep.
- * Return: 0, or -ENOMEM, and gmfs_active_remove() must follow.
- */
-int gmfs_active_add_dir(void)
-{
-	lockdep_assert_held(&all.lock);
-	if (all.dir)
-		return 0;
-	if (gmfs_kernel_has_kho_dir()) {
-		pr_info("this kernel has its own /sys/kernel/kho: use /sys/fs/guestmemfs/active\n");
-		return 0;
-	}
-	all.dir = kobject_create_and_add("kho", kernel_kobj);
-	return all.dir ? sysfs_create_file(all.dir, &active_attr.attr) : -ENOMEM;
 }
 
 /**
@@ -183,23 +202,15 @@ void gmfs_active_add(struct gmfs_handover *h)
 }
 
 /**
- * gmfs_active_remove - undo gmfs_active_add(), if it was done
+ * gmfs_active_remove - undo gmfs_active_add()
  * @h: the tree
- *
- * The last tree takes the switch for all trees with it.
  *
  * Context: no gate is held, as it waits for a writer to the switch; may sleep.
  */
 void gmfs_active_remove(struct gmfs_handover *h)
 {
-	struct kobject *dir = NULL;
-
-	mutex_lock(&all.lock);
+	gmfs_active_lock();
 	list_del_rcu(&h->switches);
-	if (list_empty(&all.list))
-		swap(dir, all.dir);
-	mutex_unlock(&all.lock);
+	gmfs_active_unlock();
 	synchronize_rcu();
-	kobject_del(dir);
-	kobject_put(dir);
 }

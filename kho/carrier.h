@@ -57,8 +57,8 @@ u64 gmfs_slots_generation(const struct gmfs_slots *s);
  * @record: the subtree with the image's checksum and generation, a page, or NULL
  */
 struct gmfs_kho {
-	const char *name;
-	char record_name[64];
+	char name[96];
+	char record_name[96];
 	void *subtree;
 	size_t size;
 	void *large;

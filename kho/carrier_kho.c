@@ -22,6 +22,7 @@
 #include <linux/vmalloc.h>
 
 #include "kho.h"
+#include "../fs/mem/pure/cmdline.h"
 
 #if GMFS_HAVE_KHO
 #include <linux/kexec_handover.h>
@@ -177,14 +178,18 @@ static void gmfs_withdraw_record(struct gmfs_kho *k)
 /**
  * gmfs_kho_init - name what is handed over
  * @k: the carrier, zeroed
- * @name: of the tree; must stay
+ * @name: of the pool
  */
 void gmfs_kho_init(struct gmfs_kho *k, const char *name)
 {
-	static_assert(sizeof(GMFS_KHO_RECORD) == sizeof(GMFS_KHO_SUBTREE "-record"));
+	bool is_default = !strcmp(name, GMFS_DEFAULT_POOL);
 
-	k->name = name;
-	scnprintf(k->record_name, sizeof(k->record_name), "%s-record", name);
+	static_assert(sizeof(k->name) >= sizeof(GMFS_KHO_RECORD ",") + GMFS_MAX_POOL_NAME);
+
+	snprintf(k->name, sizeof(k->name), GMFS_KHO_SUBTREE "%s%s",
+		 is_default ? "" : ",", is_default ? "" : name);
+	snprintf(k->record_name, sizeof(k->record_name), GMFS_KHO_RECORD "%s%s",
+		 is_default ? "" : ",", is_default ? "" : name);
 }
 
 /**

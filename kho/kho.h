@@ -3,6 +3,7 @@
 #ifndef _GMFS_KHO_H
 #define _GMFS_KHO_H
 
+#include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
@@ -31,6 +32,7 @@ struct gmfs_tree_ops {
 
 /**
  * struct gmfs_handover - a tree on its way from kernel to kernel
+ * @name: of the tree's pool, constant
  * @region: its memory, constant
  * @ops: what the filesystem does, constant
  * @change: the gate: held for reading by each change of what an image describes, and for
@@ -59,6 +61,7 @@ struct gmfs_tree_ops {
  * @was_frozen: before that switch was written
  */
 struct gmfs_handover {
+	const char *name;
 	struct gmfs_region *region;
 	const struct gmfs_tree_ops *ops;
 	struct rw_semaphore change;
@@ -87,6 +90,10 @@ static inline bool gmfs_is_active(const struct gmfs_handover *h)
 {
 	return READ_ONCE(h->frozen);
 }
+
+/* A line of the log by @print, pr_err or another, with the pool's name. */
+#define gmfs_log(h, print, fmt, ...) \
+	print("pool %s: " fmt, (h)->name, ##__VA_ARGS__)
 
 /* The region as an image describes it. */
 static inline struct gmfs_image_region gmfs_image_region(const struct gmfs_handover *h)
@@ -123,6 +130,12 @@ void gmfs_publish_exit(struct gmfs_handover *h);
 /* In active.c */
 int gmfs_active_parse(const char *buf, bool *on);
 int gmfs_active_set(struct gmfs_handover *h, bool on);
+int gmfs_active_init(struct kobject *dir);
+void gmfs_active_exit(struct kobject *dir);
+void gmfs_active_lock(void);
+void gmfs_active_unlock(void);
+void gmfs_active_add(struct gmfs_handover *h);
+void gmfs_active_remove(struct gmfs_handover *h);
 
 /* In takeover.c */
 void gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_region *region,

@@ -105,7 +105,7 @@ void gmfs_quarantine(struct gmfs_handover *h, const char *why)
 	h->quarantine = kasprintf(GFP_KERNEL | __GFP_NOFAIL,
 				  "the last kernel's image is quarantined: %s; nothing is lost until mounted with -o discard",
 				  why);
-	pr_err("%s\n", h->quarantine);
+	gmfs_log(h, pr_err, "%s\n", h->quarantine);
 }
 
 /**
@@ -198,7 +198,7 @@ int gmfs_seal_image(struct gmfs_handover *h, const void *image, size_t size)
 	if (!h->sealed)
 		err = gmfs_slots_publish(&h->slots, image, size);
 	else if (gmfs_slots_date(&h->slots))
-		pr_warn("out of memory: the sealed image keeps its earlier date\n");
+		gmfs_log(h, pr_warn, "out of memory: the sealed image keeps its earlier date\n");
 	h->sealed = !err;
 	gmfs_pin(h, err);
 	return err;

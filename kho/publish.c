@@ -70,14 +70,14 @@ static int gmfs_publish(struct gmfs_handover *h, gfp_t gfp)
 		if (err || (h->quarantine && !h->sealed))
 			err = kho_err;	/* the head does not have it */
 		else if (kho_err)
-			pr_warn("KHO does not take the image (%pe): the next kernel finds it in the region\n",
-				ERR_PTR(kho_err));
+			gmfs_log(h, pr_warn, "KHO does not take the image (%pe): the next kernel finds it in the region\n",
+				 ERR_PTR(kho_err));
 	}
 	trace_gmfs_publish(h->image_size, gmfs_slots_generation(&h->slots), err);
 	if (err)
 		gmfs_drop_image(h);
 	else
-		pr_info("published an image of %zu bytes\n", h->image_size);
+		gmfs_log(h, pr_info, "published an image of %zu bytes\n", h->image_size);
 	return err;
 }
 
@@ -105,7 +105,7 @@ static int gmfs_switch_active(struct gmfs_handover *h, bool on, gfp_t gfp)
 	trace_gmfs_freeze(on, err);
 	up_write(&h->change);
 	if (err)
-		pr_err("cannot hand over: %pe\n", ERR_PTR(err));
+		gmfs_log(h, pr_err, "cannot hand over: %pe\n", ERR_PTR(err));
 	return err ?: changes;
 }
 
@@ -146,7 +146,7 @@ static void gmfs_wipe(struct gmfs_handover *h)
 	h->wiped = true;
 	up_write(&h->change);
 	if (err)
-		pr_warn("cannot wipe the region's head: %pe\n", ERR_PTR(err));
+		gmfs_log(h, pr_warn, "cannot wipe the region's head: %pe\n", ERR_PTR(err));
 }
 
 /*

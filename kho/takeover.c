@@ -13,7 +13,6 @@
 #include <linux/string.h>
 #include <linux/uuid.h>
 
-#include "active.h"
 #include "kho.h"
 #include "../fs/mem/pure/places.h"
 
@@ -52,10 +51,10 @@ static void gmfs_take_image(struct gmfs_handover *h, void *image, size_t size,
 	if (err || other)
 		return;
 	gmfs_take_blocks(h, &img);
-	pr_info("took over %u inodes from %s\n", img.nr_inodes, from);
+	gmfs_log(h, pr_info, "took over %u inodes from %s\n", img.nr_inodes, from);
 	/* No crash from here on may bring back what the head has had before. */
 	if (!h->sealed && gmfs_slots_open(&h->slots))
-		pr_warn("out of memory: until the files are unmounted, a crash can bring back an earlier tree\n");
+		gmfs_log(h, pr_warn, "out of memory: until the files are unmounted, a crash can bring back an earlier tree\n");
 	gmfs_seal_image(h, image, size);
 }
 
@@ -96,9 +95,9 @@ static void gmfs_take_copy(struct gmfs_handover *h, struct left *head, struct gm
 	h->sealed = !choice;
 	if (!choice) {
 		if (copy->recorded && gmfs_crc32c(copy->image, copy->size) != copy->crc)
-			pr_warn("KHO's copy of the image is damaged: taking the region's\n");
+			gmfs_log(h, pr_warn, "KHO's copy of the image is damaged: taking the region's\n");
 		else if (copy->recorded && copy->generation < gmfs_slots_generation(&h->slots))
-			pr_info("KHO's copy of the image is not later than the region's: taking the region's\n");
+			gmfs_log(h, pr_info, "KHO's copy of the image is not later than the region's: taking the region's\n");
 		kvfree(copy->image);
 		gmfs_take_image(h, head->image, head->size, "KHO", NULL);
 		return;
@@ -144,7 +143,7 @@ static int gmfs_take_over(struct gmfs_handover *h)
 	if (err == -ENOENT || err == -EIO)
 		return gmfs_take_head(h, &head, err == -EIO);
 	kvfree(head.image);
-	pr_err("cannot take over what the last kernel left: %pe\n", ERR_PTR(err));
+	gmfs_log(h, pr_err, "cannot take over what the last kernel left: %pe\n", ERR_PTR(err));
 	return err;
 }
 
@@ -202,6 +201,7 @@ static int gmfs_know_boot(struct gmfs_handover *h)
 void gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_region *region,
 			 const struct gmfs_tree_ops *ops, const char *name)
 {
+	h->name = name;
 	h->region = region;
 	h->ops = ops;
 	init_rwsem(&h->change);
@@ -212,10 +212,10 @@ void gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_region *region,
 }
 
 /**
- * gmfs_handover_init - begin with a tree, and make the switch
+ * gmfs_handover_init - begin with a tree
  * @h: the tree, as gmfs_handover_setup() left it
  *
- * Context: loading; may sleep.
+ * Context: loading; may sleep. gmfs_active_add() follows.
  * Return: 0; -ENOMEM, with what the last kernel left where it was; what reading
  * /proc returned.
  */
@@ -226,24 +226,16 @@ int gmfs_handover_init(struct gmfs_handover *h)
 	err = gmfs_know_boot(h);
 	if (err)
 		return err;
-	gmfs_active_lock();
 	down_write(&h->change);
 	err = h->ops->add_status(h);
 	if (!err)
-		err = gmfs_active_add_dir();
-	if (!err)
 		err = gmfs_take_over(h);
-	if (!err)
-		gmfs_active_add(h);
 	up_write(&h->change);
-	gmfs_active_unlock();
-	/* Outside: they wait for who reads and writes there, and those for the lock. */
-	if (err) {
-		gmfs_active_remove(h);
+	/* Outside: it waits for readers there, and they wait for the gate. */
+	if (err)
 		h->ops->remove_status(h);
-	} else {
+	else
 		gmfs_publish_init(h);
-	}
 	return err;
 }
 

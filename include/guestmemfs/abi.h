@@ -106,6 +106,9 @@
  * than the head's if it could not be sealed there). A module that does not know it
  * ignores it; an image without it is one of such a module.
  *
+ * These are the names of the pool "guestmemfs". Those of another pool end in a comma and
+ * its name: "guestmemfs,NAME" and "guestmemfs-record,NAME".
+ *
  * Once the image is taken over, the first four bytes of the subtree become
  * GMFS_KHO_TAKEN, so that the module does not take it again when reloaded.
  */

@@ -17,6 +17,8 @@
 #include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/string.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "bootline.h"
 #include "cmdline.h"
@@ -333,27 +335,30 @@ const char *last_value(const char *cmdline, const char *name, size_t *len)
 }
 
 /**
- * module_option - the option that modprobe passes to a module
+ * module_options - the options that modprobe passes to a module
  * @cmdline: the command line
  * @name: MODULE.OPTION
- * @len: bytes, set
  *
- * As kmod_config_parse_kcmdline(), which reads beyond "--". The last one counts.
+ * As kmod_config_parse_kcmdline(), which reads beyond "--".
  *
- * Return: the value, not terminated; "" of an option without one; NULL without it.
+ * Return: each as the argument guestmemfs= of a command line, for free(); NULL without
+ * one or without memory.
  */
-const char *module_option(const char *cmdline, const char *name, size_t *len)
+char *module_options(const char *cmdline, const char *name)
 {
-	const char *value = NULL;
+	char *args = NULL, *p = NULL;
 	struct gmfs_arg arg;
 
 	while (gmfs_next_arg(&cmdline, &arg) || *cmdline) {
-		if (gmfs_arg_is(&arg, name)) {
-			value = arg.value ?: "";
-			*len = arg.value_len;
-		}
+		if (!gmfs_arg_is(&arg, name))
+			continue;
+		if (asprintf(&p, "%sguestmemfs=\"%.*s\" ", args ?: "",
+			     (int)arg.value_len, arg.value ?: "") < 0)
+			p = NULL;
+		free(args);
+		args = p;
 	}
-	return value;
+	return args;
 }
 
 static bool list_has(const char *list, size_t len, const char *name)

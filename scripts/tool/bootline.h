@@ -52,7 +52,7 @@ u64 memory_limit(const char *cmdline);
 bool is_reserved(const char *cmdline, u64 base, u64 size);
 char other_use(const char *cmdline, u64 base, u64 size);
 const char *last_value(const char *cmdline, const char *name, size_t *len);
-const char *module_option(const char *cmdline, const char *name, size_t *len);
+char *module_options(const char *cmdline, const char *name);
 const char *module_is_kept_out(const char *cmdline);
 bool encrypts_memory(const char *cmdline);
 

@@ -418,15 +418,17 @@ static void check_subtree(const char *path, const u8 *p, size_t size)
 			die("%s only says where a large image is: try without --kho", path);
 }
 
-static int dump_kho(void)
+static int dump_kho(const char *pool)
 {
 	static const char *const dirs[] = { "out", "in" };
+	bool named = strcmp(pool, GMFS_DEFAULT_POOL);
 	const char *path;
 	size_t size, i;
 	u8 *p;
 
 	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
-		path = sys_path("/sys/kernel/debug/kho/%s/sub_fdts/" GMFS_KHO_SUBTREE, dirs[i]);
+		path = sys_path("/sys/kernel/debug/kho/%s/sub_fdts/" GMFS_KHO_SUBTREE "%s%s", dirs[i],
+				named ? "," : "", named ? pool : "");
 		p = read_file(path, &size);
 		if (p) {
 			check_subtree(path, p, size);
@@ -434,7 +436,7 @@ static int dump_kho(void)
 			return show_image(p, size, NULL);
 		}
 	}
-	die("Kexec Handover has no image: nothing is published, or the kernel has no CONFIG_KEXEC_HANDOVER_DEBUGFS");
+	die("Kexec Handover has no image of pool %s: nothing is published, or the kernel has no CONFIG_KEXEC_HANDOVER_DEBUGFS", pool);
 }
 
 static bool same(const char *a, const char *b)
@@ -446,7 +448,7 @@ static bool same(const char *a, const char *b)
  * One read() is of one image, and a large one takes many. Returns NULL and errno;
  * EAGAIN if there was another image before the last byte each time.
  */
-static void *read_image(size_t *size)
+static void *read_image(const char *pool, size_t *size)
 {
 	char *generation, *bytes;
 	bool whole;
@@ -454,13 +456,13 @@ static void *read_image(size_t *size)
 	u8 *p;
 
 	for (i = 0; i < 5; i++) {
-		generation = sysfs("generation");
-		bytes = sysfs("image_size");
-		p = read_file(sys_path(SYSFS "/image"), size);
+		generation = sysfs(pool, "generation");
+		bytes = sysfs(pool, "image_size");
+		p = read_file(sys_path(SYSFS "/%s/image", pool), size);
 		if (!p)
 			return NULL;
-		whole = same(generation, sysfs("generation")) &&
-			same(bytes, sysfs("image_size")) &&
+		whole = same(generation, sysfs(pool, "generation")) &&
+			same(bytes, sysfs(pool, "image_size")) &&
 			(!bytes || strtoull(bytes, NULL, 0) == *size);
 		if (whole)
 			return p;
@@ -470,7 +472,7 @@ static void *read_image(size_t *size)
 	return NULL;
 }
 
-static int dump_sysfs(void)
+static int dump_sysfs(const char *pool)
 {
 	struct gmfs_image_region want = { .block_size = BLOCK_SIZE };
 	char *region;
@@ -479,27 +481,31 @@ static int dump_sysfs(void)
 
 	if (access(sys_path(SYSFS), F_OK))
 		die("the module is not loaded: modprobe guestmemfs, or look at the memory by --region SIZE@ADDR");
-	p = read_image(&size);
+	need_module();
+	if (access(sys_path(SYSFS "/%s", pool), F_OK))
+		die("no pool %s is loaded: --pool NAME says which", pool);
+	p = read_image(pool, &size);
 	if (!p && errno == ENODATA)
 		die("there is no image: it is there while active is 1, or while nothing is mounted");
 	if (!p && errno == EAGAIN)
 		die("the image changed each time while it was read: try again when the files stay frozen or unmounted");
 	if (!p)
-		die("cannot read " SYSFS "/image: %s", strerror(errno));
-	region = sysfs("region");
+		die("cannot read " SYSFS "/%s/image: %s", pool, strerror(errno));
+	region = sysfs(pool, "region");
 	if (!region || gmfs_parse_region(region, &want.base, &want.size))
-		die("cannot read " SYSFS "/region");
+		die("cannot read " SYSFS "/%s/region", pool);
 	return show_image(p, size, &want);
 }
 
 int cmd_dump(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "pool", required_argument, NULL, 'p' },
 		{ "kho", no_argument, NULL, 'k' },
 		{ "region", required_argument, NULL, 'r' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *region = NULL;
+	const char *region = NULL, *pool = GMFS_DEFAULT_POOL;
 	bool kho = false;
 	int c;
 
@@ -508,14 +514,16 @@ int cmd_dump(int argc, char **argv)
 			kho = true;
 		else if (c == 'r')
 			region = optarg;
+		else if (c == 'p')
+			pool = optarg;
 		else
 			bad_option(argv);
 	}
 	if (kho + !!region + (argc - optind) > 1)
 		usage_error(argv, "it shows one image");
 	if (kho)
-		return dump_kho();
+		return dump_kho(pool);
 	if (region)
 		return dump_region(region);
-	return optind < argc ? dump_file(argv[optind]) : dump_sysfs();
+	return optind < argc ? dump_file(argv[optind]) : dump_sysfs(pool);
 }

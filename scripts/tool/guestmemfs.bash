@@ -7,15 +7,15 @@ _guestmemfs() {
 
 	case $COMP_CWORD:${COMP_WORDS[1]} in
 	1:*) words="plan status dump check kexec --help --version" ;;
-	*:plan) words="--node --nodes --memmap --help" ;;
+	*:plan) words="--pool --node --nodes --memmap --help" ;;
 	*:status) words="--help" ;;
-	*:dump) words="--kho --region --help" files=y ;;
+	*:dump) words="--pool --kho --region --help" files=y ;;
 	*:check) words="--cmdline --append --help" ;;
 	*:kexec) words="--initrd --cmdline --reuse-cmdline --append --no-jump --help" files=y ;;
 	*) return ;;
 	esac
 	case $before in
-	--node | --region | --cmdline | --append) return ;;
+	--pool | --node | --region | --cmdline | --append) return ;;
 	--nodes | --memmap) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
 	--initrd) words='' files=y ;;
 	esac

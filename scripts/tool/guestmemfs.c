@@ -6,6 +6,7 @@
  * What it accepts is what the kernel accepts: fs/mem/pure and kho/pure are compiled
  * into it.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <guestmemfs/abi.h>
@@ -139,9 +140,33 @@ char *read_line(const char *path)
 	return text;
 }
 
-char *sysfs(const char *attr)
+char *sysfs(const char *pool, const char *attr)
 {
-	return read_line(sys_path(SYSFS "/%s", attr));
+	return read_line(sys_path(SYSFS "/%s/%s", pool, attr));
+}
+
+static int is_pool(const struct dirent *e)
+{
+	return e->d_name[0] != '.' && !access(sys_path(SYSFS "/%s/region", e->d_name), F_OK);
+}
+
+char **loaded_pools(void)
+{
+	struct dirent **entries;
+	int n = scandir(sys_path(SYSFS), &entries, is_pool, alphasort), i;
+	char **names = must(calloc(max_t(int, n, 0) + 1, sizeof(*names)));
+
+	for (i = 0; i < n; i++)
+		names[i] = entries[i]->d_name;
+	return names;
+}
+
+void need_module(void)
+{
+	if (access(sys_path(SYSFS), F_OK))
+		die("the module is not loaded: modprobe guestmemfs");
+	if (!*loaded_pools())
+		die(SYSFS " has no pools: is this module older than this tool?");
 }
 
 /* Good for as many results as one printf() has. */
@@ -202,13 +227,7 @@ u64 parse_size(const char *what, const char *text)
 
 /* --- status ---------------------------------------------------------------- */
 
-static void need_module(void)
-{
-	if (access(sys_path(SYSFS), F_OK))
-		die("the module is not loaded: modprobe guestmemfs");
-}
-
-static int cmd_status(int argc, char **argv)
+static void show_status(const char *pool)
 {
 	static const struct {
 		const char *attr, *name;
@@ -227,14 +246,12 @@ static int cmd_status(int argc, char **argv)
 	const char *text;
 	size_t i;
 
-	if (argc > 1)
-		usage_error(argv, "it takes no '%s'", argv[1]);
-	need_module();
-	text = sysfs("block_size");
+	printf("%-17s %s\n", "pool", pool);
+	text = sysfs(pool, "block_size");
 	if (text)
 		block = strtoull(text, NULL, 0);
 	for (i = 0; i < ARRAY_SIZE(rows); i++) {
-		text = sysfs(rows[i].attr);
+		text = sysfs(pool, rows[i].attr);
 		if (!text || (!*text && rows[i].kind == 't'))
 			continue;
 		printf("%-17s %s", rows[i].name, text);
@@ -249,33 +266,53 @@ static int cmd_status(int argc, char **argv)
 			printf(" (%s at %s)", human(size), human(base));
 		putchar('\n');
 	}
+}
+
+static int cmd_status(int argc, char **argv)
+{
+	char **pool;
+	bool any = false;
+
+	if (argc > 2)
+		usage_error(argv, "it takes one pool at most");
+	need_module();
+	for (pool = loaded_pools(); *pool; pool++) {
+		if (argc > 1 && strcmp(argv[1], *pool))
+			continue;
+		if (any)
+			putchar('\n');
+		show_status(*pool);
+		any = true;
+	}
+	if (!any)
+		die("no pool %s is loaded", argv[1]);
 	return 0;
 }
 
 /* --- check ----------------------------------------------------------------- */
 
-static bool has_region(const char *cmdline)
+/**
+ * struct next_pools - the pools that the next kernel's module looks for
+ * @cmdline: its command line
+ * @given: the line or the options of the module say where they are
+ * @nr: number of @pools
+ * @pools: by gmfs_find_pools()
+ */
+struct next_pools {
+	const char *cmdline;
+	bool given;
+	unsigned int nr;
+	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+};
+
+static void read_next_pools(struct next_pools *next, const char *cmdline)
 {
+	const char *args = module_options(cmdline, "guestmemfs.region");
 	size_t len;
 
-	return cmdline && (last_value(cmdline, "guestmemfs", &len) ||
-			   module_option(cmdline, "guestmemfs.region", &len));
-}
-
-/* The region that the next kernel's module takes. */
-static int next_region(const char *cmdline, u64 *base, u64 *size, const char **why)
-{
-	const char *option;
-	char text[64] = "";
-	size_t len;
-
-	option = module_option(cmdline, "guestmemfs.region", &len);
-	if (!option)
-		return gmfs_find_region(cmdline, BLOCK_SIZE, base, size, why);
-	if (len < sizeof(text))
-		memcpy(text, option, len);
-	*why = "guestmemfs.region= is not SIZE@ADDR, as in guestmemfs.region=10G@4G: leave it out, or give it the region";
-	return gmfs_parse_region(text, base, size);
+	next->cmdline = cmdline;
+	next->given = args || last_value(cmdline, "guestmemfs", &len);
+	next->nr = gmfs_find_pools(args ?: cmdline, cmdline, BLOCK_SIZE, next->pools);
 }
 
 /* An unreadable list of flags is no reason to believe that the CPU cannot. */
@@ -295,24 +332,16 @@ static bool cpu_can_encrypt(void)
 
 #define problem(...)	(fputs("no: ", stdout), printf(__VA_ARGS__), putchar('\n'), 1)
 
-/* Whether the module is loaded, and takes the region that the files are in. */
-static int check_module(const char *cmdline, const char *here, u64 base, u64 size)
+/* Whether the module is loaded. */
+static int check_module(const char *cmdline)
 {
-	const char *why, *out = module_is_kept_out(cmdline);
+	const char *out = module_is_kept_out(cmdline);
+	size_t len = strlen(cmdline);
 	int problems = 0;
-	u64 base2, size2;
 
-	if (next_region(cmdline, &base2, &size2, &why)) {
-		if (has_region(cmdline) || has_region(read_line(sys_path("/proc/cmdline"))))
-			problems += problem("%s", why);
-		else
-			warn("the region is not on the command line: see that the next boot loads the module with region=%s, too",
-			     here);
-	} else if (base != base2 || size != size2) {
-		problems += problem("the files are in %s@%s, and the next kernel would take %s@%s: give it guestmemfs=%s@%s",
-				    exact(size), exact(base), exact(size2), exact(base2),
-				    exact(size), exact(base));
-	}
+	if (len > MAX_CMDLINE)
+		problems += problem("the command line has %zu bytes, and a kernel reads %d: make it shorter",
+				    len, MAX_CMDLINE);
 	if (out)
 		problems += problem("%s keeps the module from being loaded: leave it out", out);
 	if (encrypts_memory(cmdline) && cpu_can_encrypt())
@@ -320,31 +349,68 @@ static int check_module(const char *cmdline, const char *here, u64 base, u64 siz
 	return problems;
 }
 
-/* Whether the next kernel keeps off the region. */
-static int check_memory(const char *cmdline, u64 base, u64 size)
+/* A pool's guestmemfs= argument. */
+static const char *pool_arg(const char *name, u64 base, u64 size)
+{
+	bool named = strcmp(name, GMFS_DEFAULT_POOL);
+	char *s;
+
+	if (asprintf(&s, "guestmemfs=%s%s%s@%s", named ? name : "", named ? ":" : "",
+		     exact(size), exact(base)) < 0)
+		die("out of memory");
+	return s;
+}
+
+/* Whether the next kernel finds a pool where its files are. */
+static int check_pool(const struct next_pools *next, const char *name, u64 base, u64 size)
+{
+	const struct gmfs_pool_arg *p, *end = next->pools + next->nr;
+	const char *line;
+
+	for (p = next->pools; p < end; p++) {
+		if (p->name_len == strlen(name) && !memcmp(p->name, name, p->name_len))
+			break;
+	}
+	if (p < end && p->why)
+		return problem("pool %s: guestmemfs=%.*s: %s", name, (int)p->value_len,
+			       p->value, p->why);
+	if (p < end && (base != p->base || size != p->size))
+		return problem("pool %s: the files are in %s@%s, and the next kernel would take %s@%s: give it %s",
+			       name, exact(size), exact(base), exact(p->size), exact(p->base),
+			       pool_arg(name, base, size));
+	if (p < end)
+		return 0;
+	line = read_line(sys_path("/proc/cmdline"));
+	if (next->given || (line && module_options(line, "guestmemfs.region")) ||
+	    (line && strstr(line, "guestmemfs=")))
+		return problem("pool %s: the next kernel does not have it: give it %s", name,
+			       pool_arg(name, base, size));
+	warn("pool %s is not on the command line: see that the next boot loads the module with region=%s, too",
+	     name, pool_arg(name, base, size) + strlen("guestmemfs="));
+	return 0;
+}
+
+/* Whether the next kernel keeps off a pool's region. */
+static int check_memory(const char *cmdline, const char *name, u64 base, u64 size)
 {
 	u64 limit = memory_limit(cmdline);
 	char use = other_use(cmdline, base, size);
-	size_t len = strlen(cmdline);
 	int problems = 0;
 	struct kaslr k;
 
 	read_kaslr(cmdline, &k);
-	if (len > MAX_CMDLINE)
-		problems += problem("the command line has %zu bytes, and a kernel reads %d: make it shorter",
-				    len, MAX_CMDLINE);
 	if (!is_reserved(cmdline, base, size))
-		problems += problem("no memmap= keeps the next kernel off the region: give it memmap=%s$%s (from a shell in single quotes)",
-				    exact(size), exact(base));
+		problems += problem("pool %s: no memmap= keeps the next kernel off the region: give it memmap=%s$%s (from a shell in single quotes)",
+				    name, exact(size), exact(base));
 	else if (!kaslr_avoids(&k, base, size))
-		problems += problem("the next kernel may put itself into the region, for KASLR looks at the first %d memmap= entries only, and at none behind one that it cannot read: put memmap=%s$%s first, or add nokaslr",
-				    KASLR_ENTRIES, exact(size), exact(base));
+		problems += problem("pool %s: the next kernel may put itself into the region, for KASLR looks at the first %d memmap= entries only, and at none behind one that it cannot read: put memmap=%s$%s first, or add nokaslr",
+				    name, KASLR_ENTRIES, exact(size), exact(base));
 	if (use)
-		problems += problem("a memmap= with %c makes something else of the region: leave it out",
-				    use);
+		problems += problem("pool %s: a memmap= with %c makes something else of the region: leave it out",
+				    name, use);
 	if (base + size > limit)
-		problems += problem("mem= or memmap= ends the next kernel's memory at %s, below the region's end: leave it out",
-				    exact(limit));
+		problems += problem("pool %s: mem= or memmap= ends the next kernel's memory at %s, below the region's end: leave it out",
+				    name, exact(limit));
 	return problems;
 }
 
@@ -363,31 +429,45 @@ static bool refused_region(const char *reason, u64 *base, u64 *size)
 	return true;
 }
 
-/*
- * Prints a line for each problem and returns how many there are. @here is set to the
- * region that the files are in. A kernel that refuses the files can be left all the
- * same (@leave): they are handed on as they are.
- */
-static int check(const char *cmdline, bool leave, char **here)
+/* check() of one pool. */
+static int check_one(const struct next_pools *next, const char *name, bool leave)
 {
-	char *region = sysfs("region"), *state = sysfs("state"), *reason = sysfs("quarantine");
+	char *region = sysfs(name, "region"), *state = sysfs(name, "state");
+	char *reason = sysfs(name, "quarantine");
 	bool refused = state && !strcmp(state, "quarantined");
 	int problems;
 	u64 base, size;
 
 	if (!region || gmfs_parse_region(region, &base, &size))
-		die(SYSFS "/region cannot be read: is this module older than this tool?");
+		die(SYSFS "/%s/region cannot be read: is this module older than this tool?", name);
 	if (refused && refused_region(reason, &base, &size))
 		refused = false;
-	if (asprintf(here, "0x%llx@0x%llx", size, base) < 0)
-		die("out of memory");
-	problems = check_module(cmdline, *here, base, size) + check_memory(cmdline, base, size);
+	problems = check_pool(next, name, base, size) +
+		   check_memory(next->cmdline, name, base, size);
 	if (refused && leave)
-		warn("the files are quarantined (%s): only a kernel that they are for finds them",
-		     reason ? reason : "the log says why");
+		warn("pool %s: the files are quarantined (%s): only a kernel that they are for finds them",
+		     name, reason ? reason : "the log says why");
 	else if (refused)
-		problems += problem("the files are quarantined (%s): go back to the kernel or command line they are for, or drop them by mount -o discard",
-				    reason ? reason : "the log says why");
+		problems += problem("pool %s: the files are quarantined (%s): go back to the kernel or command line they are for, or drop them by mount -o discard",
+				    name, reason ? reason : "the log says why");
+	if (!problems && !leave)
+		printf("yes: the next kernel finds pool %s in 0x%llx@0x%llx\n", name, size, base);
+	return problems;
+}
+
+/*
+ * Prints a line for each problem and returns how many there are. A kernel that refuses the
+ * files can be left all the same (@leave): they are handed on as they are.
+ */
+static int check(const char *cmdline, bool leave)
+{
+	struct next_pools next;
+	int problems = check_module(cmdline);
+	char **pool;
+
+	read_next_pools(&next, cmdline);
+	for (pool = loaded_pools(); *pool; pool++)
+		problems += check_one(&next, *pool, leave);
 	return problems;
 }
 
@@ -455,14 +535,10 @@ static char *next_cmdline(const struct next *n)
 static int cmd_check(int argc, char **argv)
 {
 	struct next n;
-	char *here;
 
 	parse_next(argc, argv, false, &n);
 	need_module();
-	if (check(next_cmdline(&n), false, &here))
-		return 1;
-	printf("yes: the next kernel finds the region %s\n", here);
-	return 0;
+	return !!check(next_cmdline(&n), false);
 }
 
 /* --- kexec ----------------------------------------------------------------- */
@@ -521,7 +597,7 @@ static bool unload(void)
  */
 static int cmd_kexec(int argc, char **argv)
 {
-	char *load[8] = { "kexec", "-s", "-l" }, *cmdline, *here;
+	char *load[8] = { "kexec", "-s", "-l" }, *cmdline;
 	bool systemd = !access(sys_path("/run/systemd/system"), F_OK), was_active;
 	struct next n;
 	int i = 3, err;
@@ -529,7 +605,7 @@ static int cmd_kexec(int argc, char **argv)
 	parse_next(argc, argv, true, &n);
 	need_module();
 	cmdline = next_cmdline(&n);
-	if (check(cmdline, true, &here))
+	if (check(cmdline, true))
 		die("nothing was done: the next kernel would not find the files");
 	load[i++] = argv[optind];
 	if (n.initrd && asprintf(&load[i++], "--initrd=%s", n.initrd) < 0)
@@ -541,7 +617,7 @@ static int cmd_kexec(int argc, char **argv)
 	    asprintf(&load[i++], n.cmdline ? "--command-line=%s" : "--append=%s",
 		     n.cmdline ? cmdline : n.append) < 0)
 		die("out of memory");
-	cmdline = sysfs("active");
+	cmdline = read_line(sys_path(SYSFS "/active"));
 	was_active = cmdline && *cmdline == '1';
 
 	/* What was begun is ended or undone, even if the terminal goes away. */
@@ -587,16 +663,18 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *args, *help;
 } commands[] = {
-	{ "plan", cmd_plan, "SIZE [--node N] [--memmap DIR] [--nodes DIR]",
-	  "Choose a place for a region that holds SIZE of files, and print the kernel\n"
+	{ "plan", cmd_plan, "SIZE [--pool NAME] [--node N] [--memmap DIR] [--nodes DIR]",
+	  "Choose a place for a pool that holds SIZE of files, and print the kernel\n"
 	  "command line and the line for GRUB.\n"
+	  "  --pool NAME   the pool's name, if not guestmemfs; others stay where they are\n"
 	  "  --node N      on that NUMA node\n"
 	  "  --memmap DIR  instead of /sys/firmware/memmap\n"
 	  "  --nodes DIR   instead of /sys/devices/system/node\n" },
-	{ "status", cmd_status, "", "Show what the module says.\n" },
-	{ "dump", cmd_dump, "[--kho | --region SIZE@ADDR | FILE]",
-	  "Show the files of an image: of the one in " SYSFS "/image,\n"
+	{ "status", cmd_status, "[POOL]", "Show what the module says of all pools, or of one.\n" },
+	{ "dump", cmd_dump, "[--pool NAME] [--kho | --region SIZE@ADDR | FILE]",
+	  "Show the files of an image: of the one in " SYSFS "/guestmemfs/image,\n"
 	  "or of a file, which has an image or the beginning of a region.\n"
+	  "  --pool NAME         of another pool than guestmemfs\n"
 	  "  --kho               of the one Kexec Handover has (debugfs)\n"
 	  "  --region SIZE@ADDR  of a region, by /dev/mem; the module is not loaded\n" },
 	{ "check", cmd_check, "[--cmdline STRING] [--append STRING]",

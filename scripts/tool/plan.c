@@ -168,23 +168,43 @@ static void read_nodes(const char *path)
 	}
 }
 
-/*
- * Memory that other memmap= entries take is not ours. The region that the command line
- * has now will go. Returns how many of the others KASLR counts, 0 if it is off.
- */
-static int heed_cmdline(const char *cmdline)
+static bool is_pool(const struct gmfs_pool_arg *p, const char *name)
 {
+	return p->name_len == strlen(name) && !memcmp(p->name, name, p->name_len);
+}
+
+/* The pool of that name goes, and with it the memmap= entry that has its region. */
+static bool goes(const struct gmfs_pool_arg *pools, unsigned int nr, const char *name,
+		 const struct memmap *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (is_pool(&pools[i], name) && pools[i].size && m->sep == '$' &&
+		    m->addr <= pools[i].base && pools[i].base - m->addr < m->size)
+			return true;
+	return false;
+}
+
+/*
+ * Memory that other memmap= entries take is not ours. Returns how many of them KASLR
+ * counts, 0 if it is off.
+ */
+static int heed_cmdline(const char *cmdline, const char *pool)
+{
+	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+	unsigned int n = gmfs_find_pools(cmdline, cmdline, BLOCK_SIZE, pools), i;
 	struct memmaps it = { .pos = cmdline };
-	u64 base = 0, size = 0;
 	struct memmap m;
 	struct kaslr k;
-	const char *why;
 	int nr = 0;
 
-	if (gmfs_find_region(cmdline, BLOCK_SIZE, &base, &size, &why))
-		size = 0;
+	for (i = 0; i < n; i++)
+		if (is_pool(&pools[i], pool))
+			warn("the command line has guestmemfs=%.*s: leave it out, since of two pools of one name neither is loaded",
+			     (int)pools[i].value_len, pools[i].value);
 	while (next_memmap(&it, &m)) {
-		if (size && m.sep == '$' && m.addr <= base && base - m.addr < m.size)
+		if (goes(pools, n, pool, &m))
 			continue;
 		nr += kaslr_counts(&m);
 		if (m.sep && strchr("#$!%", m.sep) && m.addr + m.size > m.addr)
@@ -283,8 +303,9 @@ static __noreturn void no_room(const struct choice *c, int node)
 	    human(c->size - c->lead), where, exact(max - c->lead));
 }
 
-static void print_choice(const struct choice *c)
+static void print_choice(const struct choice *c, const char *pool)
 {
+	const char *name = strcmp(pool, GMFS_DEFAULT_POOL) ? pool : "", *colon = *name ? ":" : "";
 	const char *kho = can_kho() ? " kho=on" : "";
 	int node = sections[c->base / SECTION_SIZE].node;
 	u64 all = total(-1), i;
@@ -300,15 +321,15 @@ static void print_choice(const struct choice *c)
 	if (node >= 0 && nr_nodes > 1)
 		printf(", on node %d %s of %s", node, human(total(node) - c->size),
 		       human(total(node)));
-	printf("\n\nKernel command line:\nguestmemfs=%s@%s memmap=%s$%s%s\n",
-	       exact(c->size), exact(c->base), exact(c->size), exact(c->base), kho);
+	printf("\n\nKernel command line:\nguestmemfs=%s%s%s@%s memmap=%s$%s%s\n",
+	       name, colon, exact(c->size), exact(c->base), exact(c->size), exact(c->base), kho);
 	/*
 	 * The shell that reads it takes one layer of backslashes, GRUB the other. KASLR
-	 * keeps off the first entries, and of several guestmemfs= the last counts.
+	 * keeps off the first entries.
 	 */
 	printf("\nThe same for GRUB, at the end of /etc/default/grub; then update-grub:\n"
-	       "GRUB_CMDLINE_LINUX_DEFAULT=\"memmap=%s\\\\\\$%s $GRUB_CMDLINE_LINUX_DEFAULT guestmemfs=%s@%s%s\"\n",
-	       exact(c->size), exact(c->base), exact(c->size), exact(c->base), kho);
+	       "GRUB_CMDLINE_LINUX_DEFAULT=\"memmap=%s\\\\\\$%s $GRUB_CMDLINE_LINUX_DEFAULT guestmemfs=%s%s%s@%s%s\"\n",
+	       exact(c->size), exact(c->base), name, colon, exact(c->size), exact(c->base), kho);
 	if (node < 0 && nr_nodes > 1)
 		warn("no node is known to have room for all of it: it is on several");
 	if (!c->gib && c->size - c->lead >= GIB)
@@ -318,6 +339,7 @@ static void print_choice(const struct choice *c)
 int cmd_plan(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{ "pool", required_argument, NULL, 'p' },
 		{ "node", required_argument, NULL, 'n' },
 		{ "memmap", required_argument, NULL, 'm' },
 		{ "nodes", required_argument, NULL, 'd' },
@@ -327,6 +349,8 @@ int cmd_plan(int argc, char **argv)
 	char *dir = strdup(sys_path("/sys/devices/system/node"));
 	struct choice c = { 0 };
 	int o, node = ANY_NODE, entries;
+	const char *pool = GMFS_DEFAULT_POOL;
+	struct gmfs_pool_arg p[GMFS_MAX_POOLS + 1];
 	char *cmdline, *end;
 	u64 wish;
 
@@ -335,6 +359,8 @@ int cmd_plan(int argc, char **argv)
 			memmap = optarg;
 		} else if (o == 'd') {
 			dir = optarg;
+		} else if (o == 'p') {
+			pool = optarg;
 		} else if (o == 'n') {
 			node = strtol(optarg, &end, 10);
 			if (end == optarg || *end || node < 0)
@@ -345,6 +371,10 @@ int cmd_plan(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		usage_error(argv, "it takes one SIZE");
+	if (asprintf(&cmdline, "guestmemfs=\"%s:2M@4G\"", pool) < 0)
+		die("out of memory");
+	if (gmfs_find_pools(cmdline, "", BLOCK_SIZE, p) != 1 || p->why || !is_pool(p, pool))
+		die("--pool %s: %s", pool, p->why ?: "that is no name");
 	wish = parse_size("SIZE", argv[optind]);
 	if (wish > 1ULL << 46)
 		die("%s is more than a machine can have", argv[optind]);
@@ -360,13 +390,13 @@ int cmd_plan(int argc, char **argv)
 	if (node >= 0 && !total(node))
 		die("%s has no node %d with memory", dir, node);
 	cmdline = read_line(sys_path("/proc/cmdline"));
-	entries = cmdline ? heed_cmdline(cmdline) : 0;
+	entries = cmdline ? heed_cmdline(cmdline, pool) : 0;
 	/* The region's comes first, and what is pushed out has an owner, too. */
 	if (entries >= KASLR_ENTRIES)
 		die("the kernel command line has %d other memmap= entries, and KASLR keeps the next kernel off the first %d of all only: boot with fewer, or with nokaslr",
 		    entries, KASLR_ENTRIES);
 	if (!choose(&c, node) || c.size + KEEP > total(-1))
 		no_room(&c, node);
-	print_choice(&c);
+	print_choice(&c, pool);
 	return 0;
 }

@@ -22,7 +22,9 @@ void *must(void *p);
 __printf(1, 2) const char *sys_path(const char *fmt, ...);
 void *read_file(const char *path, size_t *size);	/* NULL and errno */
 char *read_line(const char *path);			/* the same */
-char *sysfs(const char *attr);
+char *sysfs(const char *pool, const char *attr);
+char **loaded_pools(void);				/* names; ends with NULL */
+void need_module(void);
 const char *human(u64 bytes);
 const char *exact(u64 bytes);				/* for memparse() */
 u64 parse_size(const char *what, const char *text);

@@ -232,17 +232,19 @@ static struct kunit_case extents_cases[] = {
 
 static const struct line {
 	const char *name, *cmdline;
-	int err;
+	unsigned int nr;
 	u64 base, size;
 } lines[] = {
-	{ "size and memmap", "ro guestmemfs=1G memmap=1G$4G", 0, SZ_4G, SZ_1G },
-	{ "address", "guestmemfs=0x40000000@4G", 0, SZ_4G, SZ_1G },
-	{ "list of memmaps", "guestmemfs=1G memmap=1G@1G,1G$4G", 0, SZ_4G, SZ_1G },
-	{ "unaligned", "guestmemfs=2M memmap=4M$4095M", 0, SZ_4G, SZ_2M },
-	{ "unaligned, too small", "guestmemfs=2M memmap=2M$4095M", -EINVAL },
-	{ "no memmap", "guestmemfs=1G", -EINVAL },
-	{ "junk", "guestmemfs=1Gx memmap=1G$4G", -EINVAL },
-	{ "not there", "xguestmemfs=1G memmap=1G$4G", -ENODEV },
+	{ "size and memmap", "ro guestmemfs=1G memmap=1G$4G", 1, SZ_4G, SZ_1G },
+	{ "address", "guestmemfs=0x40000000@4G", 1, SZ_4G, SZ_1G },
+	{ "list of memmaps", "guestmemfs=1G memmap=1G@1G,1G$4G", 1, SZ_4G, SZ_1G },
+	{ "unaligned", "guestmemfs=2M memmap=4M$4095M", 1, SZ_4G, SZ_2M },
+	{ "unaligned, too small", "guestmemfs=2M memmap=2M$4095M", 1 },
+	{ "no memmap", "guestmemfs=1G", 1 },
+	{ "junk", "guestmemfs=1Gx memmap=1G$4G", 1 },
+	{ "two", "guestmemfs=a:1G guestmemfs=b:1G memmap=2G$4G", 2, SZ_4G, SZ_1G },
+	{ "a name that is none", "guestmemfs=\xe4:1G@4G", 1 },
+	{ "not there", "xguestmemfs=1G memmap=1G$4G" },
 };
 
 KUNIT_ARRAY_PARAM_DESC(line, lines, name);
@@ -250,14 +252,14 @@ KUNIT_ARRAY_PARAM_DESC(line, lines, name);
 static void cmdline_table(struct kunit *test)
 {
 	const struct line *l = test->param_value;
-	const char *why = NULL;
-	u64 base = 0, size = 0;
+	struct gmfs_pool_arg *pools;
 
-	KUNIT_EXPECT_EQ(test, l->err, gmfs_find_region(l->cmdline, SZ_2M, &base,
-						       &size, &why));
-	KUNIT_EXPECT_EQ(test, base, l->base);
-	KUNIT_EXPECT_EQ(test, size, l->size);
-	KUNIT_EXPECT_EQ(test, !why, !l->err);
+	pools = kunit_kcalloc(test, GMFS_MAX_POOLS + 1, sizeof(*pools), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pools);
+	KUNIT_EXPECT_EQ(test, l->nr, gmfs_find_pools(l->cmdline, l->cmdline, SZ_2M, pools));
+	KUNIT_EXPECT_EQ(test, pools[0].base, l->base);
+	KUNIT_EXPECT_EQ(test, pools[0].size, l->size);
+	KUNIT_EXPECT_EQ(test, !pools[0].why, l->size || !l->nr);
 }
 
 static struct kunit_case cmdline_cases[] = {

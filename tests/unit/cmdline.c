@@ -10,13 +10,13 @@
 
 static const struct line {
 	const char *name, *cmdline;
-	int err;
+	unsigned int nr;
 	u64 base, size;
 	const char *why;
 } lines[] = {
-#define GOOD(name, line, base, size)	{ name, line, 0, base, size, NULL }
-#define NONE(name, line)		{ name, line, -ENODEV, 0, 0, "no region" }
-#define BAD(name, line, why)		{ name, line, -EINVAL, 0, 0, why }
+#define GOOD(name, line, base, size)	{ name, line, 1, base, size, NULL }
+#define NONE(name, line)		{ name, line, 0, 0, 0, NULL }
+#define BAD(name, line, why)		{ name, line, 1, 0, 0, why }
 	GOOD("size and memmap", "quiet guestmemfs=1G memmap=1G$4G ro", 4 * G, G),
 	GOOD("memmap comes first", "memmap=1G$4G guestmemfs=1G", 4 * G, G),
 	GOOD("memmap is larger", "guestmemfs=1G memmap=2G$4G", 4 * G, G),
@@ -41,7 +41,8 @@ static const struct line {
 	GOOD("unaligned memmap holds it", "guestmemfs=1G memmap=1026M$4097M", 4098 * M, G),
 	GOOD("unaligned by a byte, with room",
 	     "guestmemfs=2M memmap=0x400000$0x100000001", 4 * G + 2 * M, 2 * M),
-	GOOD("last guestmemfs= wins", "guestmemfs=2G@1G guestmemfs=1G@5G", 5 * G, G),
+	GOOD("address given, almost up to the last byte", "guestmemfs=1023P@15E",
+	     15ULL << 60, 1023ULL << 50),
 	GOOD("other names end like it", "xguestmemfs=2G guestmemfs=1G@5G zguestmemfs=3G", 5 * G, G),
 	GOOD("module prefix is another name", "guestmemfs.region=2G@3G guestmemfs=1G@5G", 5 * G, G),
 	GOOD("xmemmap= is another name", "guestmemfs=1G xmemmap=1G$8G memmap=1G$4G", 4 * G, G),
@@ -63,17 +64,17 @@ static const struct line {
 	NONE("only memmap", "memmap=1G$4G"),
 	NONE("only a prefixed name", "xguestmemfs=1G memmap=1G$4G"),
 	NONE("no value", "guestmemfs memmap=1G$4G"),
-	BAD("empty value", "guestmemfs= memmap=1G$4G", "is not SIZE"),
-	BAD("no size", "guestmemfs=@4G memmap=1G$4G", "is not SIZE"),
-	BAD("size 0", "guestmemfs=0 memmap=1G$4G", "is not SIZE"),
-	BAD("size 0 with address", "guestmemfs=0@4G", "is not SIZE"),
-	BAD("negative size", "guestmemfs=-1G memmap=1G$4G", "is not SIZE"),
-	BAD("no number", "guestmemfs=G memmap=1G$4G", "is not SIZE"),
-	BAD("no address after @", "guestmemfs=1G@ memmap=1G$4G", "is not SIZE"),
-	BAD("negative address", "guestmemfs=1G@-4G", "is not SIZE"),
-	BAD("trailing junk", "guestmemfs=1GB memmap=1G$4G", "is not SIZE"),
-	BAD("junk after the address", "guestmemfs=1G@4G,2G", "is not SIZE"),
-	BAD("last guestmemfs= is bad", "guestmemfs=1G guestmemfs=x memmap=1G$4G", "is not SIZE"),
+	BAD("empty value", "guestmemfs= memmap=1G$4G", "is not [NAME:]SIZE"),
+	BAD("no size", "guestmemfs=@4G memmap=1G$4G", "is not [NAME:]SIZE"),
+	BAD("size 0", "guestmemfs=0 memmap=1G$4G", "is not [NAME:]SIZE"),
+	BAD("size 0 with address", "guestmemfs=0@4G", "is not [NAME:]SIZE"),
+	BAD("negative size", "guestmemfs=-1G memmap=1G$4G", "is not [NAME:]SIZE"),
+	BAD("no number", "guestmemfs=G memmap=1G$4G", "is not [NAME:]SIZE"),
+	BAD("no address after @", "guestmemfs=1G@ memmap=1G$4G", "is not [NAME:]SIZE"),
+	BAD("negative address", "guestmemfs=1G@-4G", "is not [NAME:]SIZE"),
+	BAD("trailing junk", "guestmemfs=1GB memmap=1G$4G", "is not [NAME:]SIZE"),
+	BAD("junk after the address", "guestmemfs=1G@4G,2G", "is not [NAME:]SIZE"),
+	BAD("beyond the last address", "guestmemfs=2E@15E", "last address"),
 	BAD("no memmap", "guestmemfs=1G", "holds"),
 	BAD("memmap too small", "guestmemfs=2G memmap=1G$4G", "holds"),
 	BAD("memmap too small by a byte", "guestmemfs=1G memmap=0x3fffffff$4G", "holds"),
@@ -89,8 +90,8 @@ static const struct line {
 	BAD("memmap at the line's end", "guestmemfs=1G memmap=", "holds"),
 	BAD("memmap behind --", "guestmemfs=1G -- memmap=1G$4G", "holds"),
 	BAD("memmap in another's quotes", "guestmemfs=1G x=\"y memmap=1G$4G\"", "holds"),
-	BAD("a blank in the quotes", "guestmemfs=\"1G \" memmap=1G$4G", "is not SIZE"),
-	BAD("a quote at the end", "guestmemfs=1G\" memmap=1G$4G", "is not SIZE"),
+	BAD("a blank in the quotes", "guestmemfs=\"1G \" memmap=1G$4G", "is not [NAME:]SIZE"),
+	BAD("a quote at the end", "guestmemfs=1G\" memmap=1G$4G", "is not [NAME:]SIZE"),
 	BAD("only xmemmap=", "guestmemfs=1G xmemmap=1G$4G", "holds"),
 };
 
@@ -98,16 +99,116 @@ static void line(const void *arg)
 {
 	const struct line *l = arg;
 	char *copy = exact_copy(l->cmdline, strlen(l->cmdline) + 1);
-	u64 base = 77, size = 77;
-	const char *why = NULL;
+	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1] = { 0 };
 
-	expect_eq(gmfs_find_region(copy, 2 * M, &base, &size, &why), l->err);
-	expect(!why == !l->err, "said '%s'", why);
-	if (l->err)
-		expect(strstr(why, l->why), "said '%s'", why);
-	expect_eq(base, l->err ? 77 : l->base);
-	expect_eq(size, l->err ? 77 : l->size);
+	expect_eq(gmfs_find_pools(copy, copy, 2 * M, pools), l->nr);
+	expect(!pools[0].why == !l->why, "said '%s'", pools[0].why);
+	if (l->why && pools[0].why)
+		expect(strstr(pools[0].why, l->why), "said '%s'", pools[0].why);
+	expect_eq(pools[0].base, l->base);
+	expect_eq(pools[0].size, l->size);
 	free(copy);
+}
+
+/* "NAME SIZE@ADDR," in GiB for each pool, or "NAME: WHY," with the first bytes of the reason. */
+static const struct pools {
+	const char *name, *cmdline, *found;
+} pools_table[] = {
+	{ "pools: two, each with an address", "guestmemfs=a:1G@4G guestmemfs=b:2G@8G",
+	  "a 1@4,b 2@8," },
+	{ "pools: the default one has its name", "guestmemfs=1G@4G guestmemfs=b:2G@8G",
+	  "guestmemfs 1@4,b 2@8," },
+	{ "pools: each gets a memmap= of its own",
+	  "guestmemfs=a:1G guestmemfs=b:1G memmap=1G$4G memmap=1G$8G", "a 1@4,b 1@8," },
+	{ "pools: each gets a memmap= that is large enough",
+	  "guestmemfs=a:2G guestmemfs=b:1G memmap=1G$4G,2G$8G", "a 2@8,b 1@4," },
+	{ "pools: two in one memmap=", "guestmemfs=a:1G guestmemfs=b:2G memmap=3G$4G",
+	  "a 1@4,b 2@5," },
+	{ "pools: an address goes first, wherever it stands",
+	  "guestmemfs=a:1G guestmemfs=b:1G@4G memmap=2G$4G", "a 1@5,b 1@4," },
+	{ "pools: between two others",
+	  "guestmemfs=a:1G@4G guestmemfs=b:1G@6G guestmemfs=c:1G memmap=3G$4G",
+	  "a 1@4,b 1@6,c 1@5," },
+	{ "pools: no room beside another", "guestmemfs=a:1G guestmemfs=b:1G memmap=1G$4G",
+	  "a 1@4,b: no memma," },
+	{ "pools: names of all allowed characters", "guestmemfs=Node-0_x.y:1G@4G",
+	  "Node-0_x.y 1@4," },
+	{ "pools: a number as a name", "guestmemfs=8:1G@4G", "8 1@4," },
+	{ "pools: a name of 64 bytes",
+	  "guestmemfs=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef:1G@4G",
+	  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef 1@4," },
+	{ "pools: a name of 65 bytes",
+	  "guestmemfs=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdefX:1G@4G",
+	  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdefX: a pool's," },
+	{ "pools: a name with a slash", "guestmemfs=a/b:1G@4G guestmemfs=c:1G@5G",
+	  "a/b: a pool's,c 1@5," },
+	{ "pools: an empty name", "guestmemfs=:1G@4G", ": a pool's," },
+	{ "pools: a name that begins with a dot", "guestmemfs=.a:1G@4G", ".a: a pool's," },
+	{ "pools: a letter that only Latin-1 knows", "guestmemfs=\xe4:1G@4G",
+	  "\xe4: a pool's," },
+	{ "pools: the switch's name", "guestmemfs=active:1G@4G", "active: a pool's," },
+	{ "pools: two of one name, and one beside them",
+	  "guestmemfs=a:1G@4G guestmemfs=b:1G@6G guestmemfs=a:1G@5G",
+	  "a: two pool,b 1@6,a: two pool," },
+	{ "pools: two without a name", "guestmemfs=2G@1G guestmemfs=1G@5G",
+	  "guestmemfs: two pool,guestmemfs: two pool," },
+	{ "pools: two overlap, and one beside them",
+	  "guestmemfs=a:2G@4G guestmemfs=b:1G@5G guestmemfs=c:1G@6G",
+	  "a: overlaps,b: overlaps,c 1@6," },
+	{ "pools: what is refused takes no room",
+	  "guestmemfs=a:1G@4G guestmemfs=a:1G@5G guestmemfs=b:2G memmap=2G$4G",
+	  "a: two pool,a: two pool,b 2@4," },
+	{ "pools: one is malformed", "guestmemfs=a:x guestmemfs=b:1G@4G", "a: is not [,b 1@4," },
+	{ "pools: a name and nothing", "guestmemfs=a: guestmemfs=b:1G@4G", "a: is not [,b 1@4," },
+	{ "pools: two colons", "guestmemfs=a:b:1G@4G", "a: is not [," },
+};
+
+static void find_pools(const void *arg)
+{
+	const struct pools *p = arg;
+	char *copy = exact_copy(p->cmdline, strlen(p->cmdline) + 1), got[512] = "";
+	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+	unsigned int nr = gmfs_find_pools(copy, copy, 2 * M, pools), i;
+	size_t n = 0;
+
+	for (i = 0; i < nr; i++) {
+		n += sprintf(got + n, "%.*s", (int)pools[i].name_len, pools[i].name);
+		if (pools[i].why)
+			n += sprintf(got + n, ": %.8s,", pools[i].why);
+		else
+			n += sprintf(got + n, " %llu@%llu,", pools[i].size / G, pools[i].base / G);
+	}
+	expect(!strcmp(got, p->found), "%s", got);
+	free(copy);
+}
+
+static void many_pools(const void *unused)
+{
+	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+	char line[8192];
+	unsigned int i;
+	size_t n = 0;
+
+	for (i = 0; i < GMFS_MAX_POOLS; i++)
+		n += sprintf(line + n, "guestmemfs=p%u:2M@%uM ", i, 2 * i);
+	expect_eq(gmfs_find_pools(line, line, 2 * M, pools), GMFS_MAX_POOLS);
+	for (i = 0; i < GMFS_MAX_POOLS; i++)
+		expect(!pools[i].why && pools[i].base == 2 * M * i, "%u: %s", i, pools[i].why);
+	sprintf(line + n, "guestmemfs=more:2M@4G guestmemfs=p0:2M@0");
+	expect_eq(gmfs_find_pools(line, line, 2 * M, pools), GMFS_MAX_POOLS + 1);
+	for (i = 0; i < GMFS_MAX_POOLS; i++)
+		expect(!pools[i].why, "%u: %s", i, pools[i].why);
+	expect(strstr(pools[GMFS_MAX_POOLS].why, "more than 64"), "%s", pools[GMFS_MAX_POOLS].why);
+}
+
+/* region= of the module: its pools are not on the line that has the memmap= entries. */
+static void module_pools(const void *unused)
+{
+	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+
+	expect_eq(gmfs_find_pools("guestmemfs=\"a:1G\" ", "guestmemfs=b:1G memmap=1G$4G", 2 * M,
+				  pools), 1);
+	expect(!pools[0].why && pools[0].base == 4 * G, "%s", pools[0].why);
 }
 
 static const struct region {
@@ -288,10 +389,12 @@ static const struct module {
 	bool encrypts;
 } modules[] = {
 	{ "module: nothing said", "quiet" },
-	{ "module: its option", "guestmemfs.region=1G@4G", "1G@4G" },
-	{ "module: the last one", "guestmemfs.region=1G@4G guestmemfs.region=\"1G@5G\"", "1G@5G" },
-	{ "module: modprobe does not stop at --", "-- guestmemfs.region=1G@4G", "1G@4G" },
-	{ "module: an option without a value", "guestmemfs.region", "" },
+	{ "module: its option", "guestmemfs.region=1G@4G", "guestmemfs=\"1G@4G\" " },
+	{ "module: several", "guestmemfs.region=1G@4G x guestmemfs.region=\"a:1G@5G\"",
+	  "guestmemfs=\"1G@4G\" guestmemfs=\"a:1G@5G\" " },
+	{ "module: modprobe does not stop at --", "-- guestmemfs.region=1G@4G",
+	  "guestmemfs=\"1G@4G\" " },
+	{ "module: an option without a value", "guestmemfs.region", "guestmemfs=\"\" " },
 	{ "module: another's option", "xguestmemfs.region=1G guestmemfs.regio=1G" },
 	{ "module: module_blacklist", "module_blacklist=a,guestmemfs,b", NULL, "module_blacklist=" },
 	{ "module: dashes", "module-blacklist=guestmemfs", NULL, "module_blacklist=" },
@@ -311,12 +414,12 @@ static const struct module {
 static void module(const void *arg)
 {
 	const struct module *m = arg;
-	const char *got, *out;
-	size_t len = 77;
+	char *got = module_options(m->cmdline, "guestmemfs.region");
+	const char *out;
 
-	got = module_option(m->cmdline, "guestmemfs.region", &len);
 	expect(!got == !m->option);
-	expect(!got || (len == strlen(m->option) && !memcmp(got, m->option, len)));
+	expect(!got || !strcmp(got, m->option), "%s", got);
+	free(got);
 	out = module_is_kept_out(m->cmdline);
 	expect(!out == !m->kept_out && (!out || !strcmp(out, m->kept_out)), "%s", out);
 	expect_eq(encrypts_memory(m->cmdline), m->encrypts);
@@ -325,6 +428,9 @@ static void module(const void *arg)
 void cmdline_tests(void)
 {
 	run_table("cmdline", line, lines);
+	run_table("cmdline", find_pools, pools_table);
+	unit_run("cmdline", "64 pools, and more", many_pools, NULL);
+	unit_run("cmdline", "pools of the module's option", module_pools, NULL);
 	run_table("cmdline", region, regions);
 	run_table("cmdline", args, args_table);
 	run_table("cmdline", kaslr, kaslr_lines);

@@ -4,7 +4,7 @@
 # a reset that no kernel noticed: nothing is believed, nothing is lost.
 # lab: memory=4G cpus=1 kernels=kho append=guestmemfs=1152M,memmap=1152M$4992M,kho=off
 
-status=/sys/fs/guestmemfs
+status=/sys/fs/guestmemfs/guestmemfs
 
 # shift_clock SECONDS: put the wall clock forward.
 shift_clock() {

@@ -4,12 +4,12 @@
 # lab: memory=4G
 
 active=/sys/kernel/kho/active
-image=/sys/fs/guestmemfs/image
+image=/sys/fs/guestmemfs/guestmemfs/image
 out=/sys/kernel/debug/kho/out/sub_fdts/guestmemfs
 
 # state TEXT STATE
 state() {
-	same "$1: is $2" "$2" "$(cat /sys/fs/guestmemfs/state)"
+	same "$1: is $2" "$2" "$(cat /sys/fs/guestmemfs/guestmemfs/state)"
 }
 
 # A fault that waits for thaw keeps no lock of mm.
@@ -132,7 +132,7 @@ stage1() {
 	holding /job/tests/frozen sizes $mnt/fresh2
 	sizes=$!
 	check "frozen: two faults of different sizes for one block sleep" asleep $sizes 2
-	check "frozen: KHO has the image unless the region alone carries it" test "$(cat /sys/fs/guestmemfs/carriers)" = region -o -e $out
+	check "frozen: KHO has the image unless the region alone carries it" test "$(cat /sys/fs/guestmemfs/guestmemfs/carriers)" = region -o -e $out
 	check "active: 0 can be written" bash -c "echo 0 >$active"
 	same "active: reads 0" 0 "$(cat $active)"
 	state "state" mounted

@@ -56,7 +56,7 @@ stage1() {
 	sed -i "s/^inodes .*/inodes $(($(stat -f -c '%c - %d' $mnt) - 1))/" /job/tree
 	check "publish: succeeds" bash -c 'echo 1 >/sys/kernel/kho/active'
 	check "fill: a file has several extents" bash -c \
-		"dtc -q -I dtb -O dts /sys/fs/guestmemfs/image |
+		"dtc -q -I dtb -O dts /sys/fs/guestmemfs/guestmemfs/image |
 		grep -qE 'extents = <(0x[0-9a-f]+ ){5,}'"
 	next_stage
 }

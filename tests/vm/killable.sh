@@ -36,7 +36,7 @@ freeze_on() {
 	check "publishing: goes on" soon ended $writer
 	wait $writer
 	same "publishing: succeeds" 0 $?
-	same "publishing: the tree is frozen" frozen "$(cat /sys/fs/guestmemfs/state)"
+	same "publishing: the tree is frozen" frozen "$(cat /sys/fs/guestmemfs/guestmemfs/state)"
 	echo 0 >$active
 }
 
@@ -63,10 +63,10 @@ stage1() {
 	check "tree: it mounts" mount_g
 	truncate -s 4M $mnt/a
 	freeze_slowly
-	for f in /sys/fs/guestmemfs/*; do
-		[[ $f = "$active" ]] || killable "read of ${f##*/}" cat $f
+	for f in /sys/fs/guestmemfs/guestmemfs/*; do
+		[[ $f = */active ]] || killable "read of ${f##*/}" cat $f
 	done
-	for f in $active /sys/kernel/kho/active; do
+	for f in $active /sys/kernel/kho/active /sys/fs/guestmemfs/guestmemfs/active; do
 		killable "write to $f" sh -c "echo 0 >$f"
 	done
 	killable "create" touch $mnt/new

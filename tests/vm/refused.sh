@@ -38,7 +38,7 @@ look() {
 		report ok "image refused as '$1': the mount fails"
 	fi
 	same "image refused as '$1': one line of the log says so" 1 \
-		"$(dmesg | grep -c 'guestmemfs: the last kernel.s image is quarantined')"
+		"$(dmesg | grep -c 'guestmemfs: pool guestmemfs: the last kernel.s image is quarantined')"
 	refused "image refused as '$1': rmmod, which would lose it, is EBUSY" "in use" \
 		rmmod guestmemfs
 }

@@ -28,27 +28,32 @@ pageless() {
 
 stage1() {
 	new_log >/dev/null
-	no_load "no region" "no region: boot with guestmemfs=SIZE"
-	no_load "malformed region=" "is not SIZE@ADDR" region=lots
-	no_load "region= without an address" "is not SIZE@ADDR" region=1G
-	no_load "region= with trailing junk" "is not SIZE@ADDR" region=1G@4Gx
+	no_load "no region" "no pool: boot with guestmemfs=SIZE"
+	no_load "malformed region=" "region=lots: is not .NAME:.SIZE" region=lots
+	no_load "region= without room in memmap=" "region=2G: no memmap=" region=2G
+	no_load "region= with trailing junk" "is not .NAME:.SIZE" region=1G@4Gx
 	no_load "region= with an unaligned address" "not aligned" region=512M@0x100001000
 	no_load "region= with an unaligned size" "not aligned" region=0x10000001@4G
-	no_load "region of size 0" "too small" region=0@4G
+	no_load "region of size 0" "is not .NAME:.SIZE" region=0@4G
 	no_load "region without room for files" "too small" region=2M@4G
 	no_load "region in the kernel's memory" "is memory the kernel uses" region=512M@5G
 	no_load "region partly in the kernel's memory" "is memory the kernel uses" region=2G@4G
 	no_load "region where no memory is" "is not memory" region=1G@64G
 	no_load "region beyond the machine's addresses" "beyond what this machine" \
-		region=1G@0xfffffffff0000000
-	no_load "region that wraps around" "larger than the 64 TiB" region=0xffffffffffe00000@4G
+		region=1G@0xffff000000000000
+	no_load "region that wraps around" "beyond the last address" region=0xffffffffffe00000@4G
+	no_load "region larger than an image describes" "larger than the 64 TiB" region=65T@4G
 	insmod /job/guestmemfs_peek.ko at=0x120000000 claim=4096
 	no_load "region of which another driver has a part" "is claimed by somebody else" \
 		region=1G@4G
 	rmmod guestmemfs_peek
+	check "region=1G: the module loads" load region=1G
+	same "region=1G: it takes the address of memmap=" 0x40000000@0x100000000 \
+		"$(cat /sys/fs/guestmemfs/guestmemfs/region)"
+	check "rmmod: succeeds" rmmod guestmemfs
 	check "region=1G@4G: the module loads" load region=1G@4G
 	same "sysfs: only root has free runs counted" "400 444" \
-		"$(stat -c %a /sys/fs/guestmemfs/{largest_free,blocks_free} | xargs)"
+		"$(stat -c %a /sys/fs/guestmemfs/guestmemfs/{largest_free,blocks_free} | xargs)"
 	check "/proc/iomem: has the region" grep -q '100000000-13fffffff : guestmemfs' /proc/iomem
 	same "PAT: has one write-back entry for the region" "PAT: [mem 0x0000000100000000-0x0000000140000000] write-back" \
 		"$(grep -m1 0x0000000100000000-0x0000000140000000 /sys/kernel/debug/x86/pat_memtype_list)"
@@ -95,7 +100,7 @@ next_cmdline() {
 
 stage2() {
 	new_log >/dev/null
-	no_load "guestmemfs= larger than memmap=" "holds guestmemfs="
+	no_load "guestmemfs= larger than memmap=" "no memmap=.* holds it"
 	echo 3 >/job/stage
 	next_cmdline "guestmemfs=512M memmap=1G\$0x100100000"
 }

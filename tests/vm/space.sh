@@ -61,8 +61,8 @@ metadata() {
 	refused "full tree: a hard link is ENOSPC" "No space left" sh -c "touch $mnt/d0/x && ln $mnt/d0/x $mnt/d0/y"
 	check "full tree: can be frozen" bash -c "echo 1 >/sys/fs/guestmemfs/active"
 	check "full tree: its image fits into a slot" \
-		test "$(cat /sys/fs/guestmemfs/image_size)" -le $((1048576 - 4096))
-	report info "full: an image of $(cat /sys/fs/guestmemfs/image_size) bytes, its slot has $((1048576 - 4096))"
+		test "$(cat /sys/fs/guestmemfs/guestmemfs/image_size)" -le $((1048576 - 4096))
+	report info "full: an image of $(cat /sys/fs/guestmemfs/guestmemfs/image_size) bytes, its slot has $((1048576 - 4096))"
 	umount $mnt
 	rmmod guestmemfs
 	start

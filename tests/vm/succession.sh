@@ -7,7 +7,7 @@
 # lab-debug: limit=9G
 
 active=/sys/fs/guestmemfs/active
-status=/sys/fs/guestmemfs
+status=/sys/fs/guestmemfs/guestmemfs
 # Below each region that a stage has.
 old_kexec=$((4992 * 1048576 - 1))
 other=debian-6.12

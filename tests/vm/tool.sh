@@ -73,10 +73,10 @@ stage3() {
 	new_log >/dev/null
 	check "module: it loads" load
 	same "another region: the image is quarantined" quarantined \
-		"$(cat /sys/fs/guestmemfs/state)"
+		"$(cat /sys/fs/guestmemfs/guestmemfs/state)"
 	refused "check: it refuses the same region again" "the files are in 1152M@4992M" $tool check
 	right=$(sed 's/guestmemfs=512M/guestmemfs=1152M/' /proc/cmdline)
-	says "check: it accepts the image's region" "yes: .*0x48000000@0x138000000" \
+	says "check: it accepts the image's region" "yes: .*pool guestmemfs in 0x48000000@0x138000000" \
 		$tool check --cmdline "$right"
 	echo 4 >/job/stage
 	sync

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the region is: guestmemfs=SIZE[@ADDR] and memmap=SIZE$ADDR on the
+ * Where the pools are: guestmemfs=[NAME:]SIZE[@ADDR] and memmap=SIZE$ADDR on the
  * kernel command line.
  *
  * Pure code: compiled into the module, into KUnit and into userspace tests.
@@ -123,13 +123,47 @@ int gmfs_parse_region(const char *text, u64 *base, u64 *size)
 	return 0;
 }
 
-/* The first memmap=n$a entry that holds @size bytes from a multiple of @align on. */
-static bool find_memmap(const char *cmdline, u64 align, u64 size, u64 *base)
+/**
+ * struct taken - the pools that have a place
+ * @pools: all pools; one without a size has no place yet
+ * @nr: how many
+ */
+struct taken {
+	const struct gmfs_pool_arg *pools;
+	unsigned int nr;
+};
+
+static bool overlap(const struct gmfs_pool_arg *p, u64 base, u64 size)
+{
+	return p->size && base < p->base + p->size && p->base < base + size;
+}
+
+/* The lowest multiple of @align in a range from which on @size bytes are free. */
+static bool find_room(const struct taken *t, u64 align, u64 a, u64 n, u64 size, u64 *base)
+{
+	u64 start = ALIGN(a, align);
+	unsigned int i;
+
+	for (i = 0; i < t->nr; i++) {
+		if (start < a || start - a > n || n - (start - a) < size)
+			return false;
+		if (overlap(&t->pools[i], start, size)) {
+			start = ALIGN(t->pools[i].base + t->pools[i].size, align);
+			i = -1;
+		}
+	}
+	*base = start;
+	return true;
+}
+
+/* The first memmap=n$a entry that has room for @size bytes. */
+static bool find_memmap(const char *cmdline, const struct taken *t, u64 align, u64 size,
+			u64 *base)
 {
 	const char *pos = cmdline, *p, *end, *next;
 	struct gmfs_arg arg;
-	u64 n, a = 0, start;
 	bool reserved;
+	u64 n, a = 0;
 
 	while (gmfs_next_arg(&pos, &arg)) {
 		if (!arg.value || !gmfs_arg_is(&arg, "memmap"))
@@ -137,13 +171,9 @@ static bool find_memmap(const char *cmdline, u64 align, u64 size, u64 *base)
 		end = arg.value + arg.value_len;
 		for (p = arg.value; p < end; p = next + 1) {
 			next = p;
-			if (!parse(p, '$', &next, &a, &n, &reserved) && reserved) {
-				start = ALIGN(a, align);
-				if (start >= a && start - a <= n && n - (start - a) >= size) {
-					*base = start;
-					return true;
-				}
-			}
+			if (!parse(p, '$', &next, &a, &n, &reserved) && reserved &&
+			    find_room(t, align, a, n, size, base))
+				return true;
 			while (next < end && *next != ',')
 				next++;
 		}
@@ -151,45 +181,117 @@ static bool find_memmap(const char *cmdline, u64 align, u64 size, u64 *base)
 	return false;
 }
 
-/**
- * gmfs_find_region - find the region on a kernel command line
- * @cmdline: the command line
- * @align: size of a block in bytes, a power of two
- * @base: physical address in bytes, set on success
- * @size: bytes, set on success
- * @why: what is wrong and what to do, set on failure
- *
- * Return: 0; -ENODEV if guestmemfs= is missing; -EINVAL if it makes no sense or
- * no memmap= entry holds it.
- */
-int gmfs_find_region(const char *cmdline, u64 align, u64 *base, u64 *size,
-		     const char **why)
+static bool is_name(const char *name, size_t len)
 {
-	struct gmfs_arg arg, last = { 0 };
-	const char *pos = cmdline, *end;
-	u64 b = 0, s = 0;
-	bool has_base;
+	size_t i;
 
-	while (gmfs_next_arg(&pos, &arg))
-		if (arg.value && gmfs_arg_is(&arg, "guestmemfs"))
-			last = arg;
-	if (!last.value) {
-		*why =
-			"no region: boot with guestmemfs=SIZE memmap=SIZE$ADDR, or load with region=SIZE@ADDR";
-		return -ENODEV;
+	/* The kernel's isalnum() takes Latin-1, too. */
+	for (i = 0; i < len; i++)
+		if (!name[i] || (unsigned char)name[i] > 127 ||
+		    (!isalnum(name[i]) && !strchr("-_.", name[i])))
+			return false;
+	return len && len <= GMFS_MAX_POOL_NAME && name[0] != '.' &&
+	       !(len == 6 && !memcmp(name, "active", 6));
+}
+
+static bool same_name(const struct gmfs_pool_arg *a, const struct gmfs_pool_arg *b)
+{
+	return a->name_len == b->name_len && !memcmp(a->name, b->name, a->name_len);
+}
+
+/* Reads [NAME:]SIZE[@ADDR]. Without an address @size stays 0, and *@wanted has it. */
+static void read_pool(struct gmfs_pool_arg *p, const struct gmfs_arg *arg, u64 *wanted)
+{
+	const char *end, *at = memchr(arg->value, ':', arg->value_len);
+	bool has_base;
+	u64 base = 0;
+
+	*p = (struct gmfs_pool_arg){
+		.value = arg->value,
+		.value_len = arg->value_len,
+		.name = at ? arg->value : GMFS_DEFAULT_POOL,
+		.name_len = at ? (size_t)(at - arg->value) : strlen(GMFS_DEFAULT_POOL),
+	};
+	*wanted = 0;
+	if (!is_name(p->name, p->name_len)) {
+		p->why = "a pool's name has 1 to 64 letters, digits, '-', '_' and '.', begins with no '.', and is not \"active\"";
+		return;
 	}
-	if (parse(last.value, '@', &end, &b, &s, &has_base) ||
-	    end != last.value + last.value_len || !s) {
-		*why =
-			"guestmemfs= is not SIZE or SIZE@ADDR, as in guestmemfs=10G";
-		return -EINVAL;
+	at = at ? at + 1 : arg->value;
+	if (parse(at, '@', &end, &base, wanted, &has_base) ||
+	    end != arg->value + arg->value_len || !*wanted) {
+		p->why = "is not [NAME:]SIZE or [NAME:]SIZE@ADDR, as in guestmemfs=10G";
+	} else if (has_base && base + *wanted < base) {
+		p->why = "reaches beyond the last address";
+	} else if (has_base) {
+		p->base = base;
+		p->size = *wanted;
 	}
-	if (!has_base && !find_memmap(cmdline, align, s, &b)) {
-		*why =
-			"no memmap=SIZE$ADDR on the kernel command line holds guestmemfs=; does the boot loader need the $ escaped?";
-		return -EINVAL;
+}
+
+/* Pools that share a name or an address are refused, each of them. */
+static void compare(struct gmfs_pool_arg *pools, unsigned int nr)
+{
+	struct gmfs_pool_arg *p, *q;
+	const char *why;
+
+	for (p = pools; p < pools + nr; p++) {
+		for (q = pools; q < p; q++) {
+			if (same_name(p, q))
+				why = "two pools have that name: give each its own, as in guestmemfs=NAME:10G";
+			else if (overlap(p, q->base, q->size))
+				why = "overlaps another pool: give each its own addresses";
+			else
+				continue;
+			p->why = why;
+			q->why = why;
+		}
 	}
-	*base = b;
-	*size = s;
-	return 0;
+	for (p = pools; p < pools + nr; p++) {
+		if (p->why) {
+			p->base = 0;
+			p->size = 0;
+		}
+	}
+}
+
+/**
+ * gmfs_find_pools - find the pools that a command line asks for
+ * @args: the command line with guestmemfs= arguments
+ * @memmaps: the command line with memmap= arguments
+ * @align: size of a block in bytes, a power of two
+ * @pools: set, in the order of the command line
+ *
+ * A pool without an address gets the first memmap=SIZE$ADDR entry that has room beside
+ * the pools with addresses and those before it.
+ *
+ * Return: how many @pools are set. Of more than GMFS_MAX_POOLS the last one has a @why.
+ */
+unsigned int gmfs_find_pools(const char *args, const char *memmaps, u64 align,
+			     struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1])
+{
+	u64 wanted[GMFS_MAX_POOLS + 1];
+	struct taken t = { .pools = pools };
+	struct gmfs_arg arg;
+	unsigned int i;
+
+	while (gmfs_next_arg(&args, &arg)) {
+		if (!arg.value || !gmfs_arg_is(&arg, "guestmemfs"))
+			continue;
+		read_pool(&pools[t.nr], &arg, &wanted[t.nr]);
+		if (t.nr++ == GMFS_MAX_POOLS) {
+			pools[GMFS_MAX_POOLS].why = "this pool and those behind it are more than 64: leave some out";
+			break;
+		}
+	}
+	compare(pools, t.nr);
+	for (i = 0; i < t.nr; i++) {
+		if (pools[i].size || pools[i].why)
+			continue;
+		if (find_memmap(memmaps, &t, align, wanted[i], &pools[i].base))
+			pools[i].size = wanted[i];
+		else
+			pools[i].why = "no memmap=SIZE$ADDR on the kernel command line holds it; does the boot loader need the $ escaped?";
+	}
+	return t.nr;
 }

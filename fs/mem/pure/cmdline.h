@@ -16,10 +16,31 @@ struct gmfs_arg {
 	size_t name_len, value_len;
 };
 
+#define GMFS_MAX_POOLS		64
+#define GMFS_MAX_POOL_NAME	64	/* bytes */
+#define GMFS_DEFAULT_POOL	"guestmemfs"
+
+/**
+ * struct gmfs_pool_arg - a pool that a command line asks for
+ * @value: the argument's value, of @value_len; it ends with that, not with a NUL
+ * @value_len: bytes
+ * @name: the pool's name, of @name_len; GMFS_DEFAULT_POOL if the value has none
+ * @name_len: bytes
+ * @base: physical address in bytes, if @why is NULL
+ * @size: bytes, if @why is NULL
+ * @why: what is wrong with it and what to do, or NULL
+ */
+struct gmfs_pool_arg {
+	const char *value, *name;
+	size_t value_len, name_len;
+	u64 base, size;
+	const char *why;
+};
+
 bool gmfs_next_arg(const char **pos, struct gmfs_arg *arg);
 bool gmfs_arg_is(const struct gmfs_arg *arg, const char *name);
 int gmfs_parse_region(const char *text, u64 *base, u64 *size);
-int gmfs_find_region(const char *cmdline, u64 align, u64 *base, u64 *size,
-		     const char **why);
+unsigned int gmfs_find_pools(const char *args, const char *memmaps, u64 align,
+			     struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1]);
 
 #endif /* _GMFS_CMDLINE_H */
