@@ -22,12 +22,18 @@ static void new_link(struct inode *inode)
 	set_nlink(inode, S_ISDIR(inode->i_mode) ? 2 : 1);
 }
 
-static void gmfs_drop_named(struct inode *inode)
+/* The room that a name takes in an image. */
+static u32 room_of(const struct qstr *name)
+{
+	return GMFS_IMAGE_NAME(name->len);
+}
+
+static void gmfs_drop_named(struct inode *inode, const struct qstr *name)
 {
 	struct gmfs_tree *tree = gmfs_tree_of(inode);
 
 	iput(inode);
-	gmfs_uncharge(tree, GMFS_IMAGE_NAME);
+	gmfs_uncharge(tree, room_of(name));
 }
 
 /*
@@ -42,12 +48,12 @@ static struct inode *gmfs_new_named(struct mnt_idmap *idmap, struct inode *dir,
 	struct inode *inode;
 	int err;
 
-	err = gmfs_charge(tree, GMFS_IMAGE_NAME);
+	err = gmfs_charge(tree, room_of(name));
 	if (err)
 		return ERR_PTR(err);
 	inode = gmfs_inode_new(idmap, dir, mode, dev);
 	if (IS_ERR(inode)) {
-		gmfs_uncharge(tree, GMFS_IMAGE_NAME);
+		gmfs_uncharge(tree, room_of(name));
 		return inode;
 	}
 	if (target) {
@@ -68,7 +74,7 @@ static struct inode *gmfs_new_named(struct mnt_idmap *idmap, struct inode *dir,
 	return inode;
 
 err_inode:
-	gmfs_drop_named(inode);
+	gmfs_drop_named(inode, name);
 	return ERR_PTR(err);
 }
 
@@ -84,7 +90,7 @@ static int gmfs_make(struct mnt_idmap *idmap, struct inode *dir,
 		return PTR_ERR(inode);
 	err = gmfs_change_begin(gmfs_gate(dir));
 	if (err) {
-		gmfs_drop_named(inode);
+		gmfs_drop_named(inode, &dentry->d_name);
 		return err;
 	}
 	new_link(inode);
@@ -148,7 +154,7 @@ static int gmfs_link(struct dentry *old, struct inode *dir, struct dentry *new)
 	err = gmfs_change_begin(gmfs_gate(dir));
 	if (err)
 		return err;
-	err = gmfs_charge(gmfs_tree_of(dir), GMFS_IMAGE_NAME);
+	err = gmfs_charge(gmfs_tree_of(dir), room_of(&new->d_name));
 	if (!err)
 		err = simple_link(old, dir, new);
 	gmfs_change_end(gmfs_gate(dir));
@@ -163,7 +169,7 @@ static int gmfs_unlink(struct inode *dir, struct dentry *dentry)
 		return err;
 	err = simple_unlink(dir, dentry);
 	if (!err) {
-		gmfs_uncharge(gmfs_tree_of(dir), GMFS_IMAGE_NAME);
+		gmfs_uncharge(gmfs_tree_of(dir), room_of(&dentry->d_name));
 		d_drop(dentry);
 	}
 	gmfs_change_end(gmfs_gate(dir));
@@ -178,7 +184,7 @@ static int gmfs_rmdir(struct inode *dir, struct dentry *dentry)
 		return err;
 	err = simple_rmdir(dir, dentry);
 	if (!err) {
-		gmfs_uncharge(gmfs_tree_of(dir), GMFS_IMAGE_NAME);
+		gmfs_uncharge(gmfs_tree_of(dir), room_of(&dentry->d_name));
 		d_drop(dentry);
 	}
 	gmfs_change_end(gmfs_gate(dir));
@@ -214,16 +220,26 @@ static int gmfs_exchange(struct mnt_idmap *idmap, struct inode *old_dir,
 	return err;
 }
 
+/* The old name's room is given back, and the new one's taken, unless a file has it. */
 static int gmfs_replace(struct mnt_idmap *idmap, struct inode *old_dir,
 			struct dentry *old, struct inode *new_dir,
 			struct dentry *new, unsigned int flags)
 {
-	int err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
+	struct gmfs_tree *tree = gmfs_tree_of(old_dir);
+	u32 before = room_of(&old->d_name);
+	u32 after = d_really_is_positive(new) ? 0 : room_of(&new->d_name);
+	u32 more = after > before ? after - before : 0;
+	int err;
 
+	err = gmfs_charge(tree, more);
 	if (err)
 		return err;
-	if (d_really_is_positive(new))
-		gmfs_uncharge(gmfs_tree_of(new_dir), GMFS_IMAGE_NAME);
+	err = simple_rename(idmap, old_dir, old, new_dir, new, flags);
+	if (err) {
+		gmfs_uncharge(tree, more);
+		return err;
+	}
+	gmfs_uncharge(tree, before + more - after);
 	d_move(old, new);
 	return 0;
 }
@@ -257,7 +273,7 @@ static int gmfs_replace_by_whiteout(struct mnt_idmap *idmap, struct inode *old_d
 		gmfs_change_end(gmfs_gate(old_dir));
 	}
 	if (err)
-		gmfs_drop_named(inode);
+		gmfs_drop_named(inode, &place->d_name);
 out:
 	dput(place);
 	return err;

@@ -104,7 +104,7 @@ static struct dentry *gmfs_build_name(struct dentry *parent, const char *name,
 		dput(dentry);
 		return ERR_PTR(-EEXIST);
 	}
-	atomic64_sub(GMFS_IMAGE_NAME, &gmfs_tree_of(inode)->room);
+	atomic64_sub(GMFS_IMAGE_NAME(dentry->d_name.len), &gmfs_tree_of(inode)->room);
 	if (!hlist_empty(&inode->i_dentry)) {
 		inc_nlink(inode);
 		ihold(inode);

@@ -52,7 +52,7 @@ static int gmfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 	buf->f_bavail = buf->f_bfree;
 	buf->f_files = max(used, READ_ONCE(tree->options.nr_inodes));
 	buf->f_ffree = min_t(u64, buf->f_files - used,
-			     room / (GMFS_IMAGE_INODE + GMFS_IMAGE_NAME));
+			     room / (GMFS_IMAGE_INODE + GMFS_IMAGE_NAME(GMFS_MAX_NAME)));
 	buf->f_files = used + buf->f_ffree;
 	buf->f_namelen = GMFS_MAX_NAME;
 	buf->f_fsid = u64_to_fsid(r->base);

@@ -65,11 +65,11 @@ struct gmfs_image_region {
 };
 
 /*
- * What of an image an inode and a name take at most, beside the bytes of a
+ * What of an image an inode and a name of @len bytes take at most, beside the bytes of a
  * target with its NUL, of attributes and of extents; see gmfs_image_room().
  */
 #define GMFS_IMAGE_INODE	192
-#define GMFS_IMAGE_NAME		(GMFS_MAX_NAME + 1 + 8)
+#define GMFS_IMAGE_NAME(len)	((len) + 1 + 8)
 #define GMFS_IMAGE_EXTENT	12	/* three cells */
 
 /*

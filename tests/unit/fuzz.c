@@ -355,7 +355,7 @@ static const struct slow slows[] = {
 
 /* --- no image is larger than its slot --------------------------------------- */
 
-enum { LONG_NAMES, LONG_TARGETS, MANY_ATTRIBUTES, MANY_LINKS };
+enum { LONG_NAMES, LONG_TARGETS, MANY_ATTRIBUTES, MANY_LINKS, SHORT_NAMES, SHORT_LINKS };
 
 /**
  * struct full - a region whose files take all the room that they are given
@@ -373,13 +373,17 @@ static u32 price(int kind)
 {
 	switch (kind) {
 	case LONG_TARGETS:
-		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME + GMFS_MAX_TARGET - 2;
+		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME(255) + GMFS_MAX_TARGET - 2;
 	case MANY_ATTRIBUTES:
-		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME + GMFS_MAX_XATTRS - 3;
+		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME(255) + GMFS_MAX_XATTRS - 3;
 	case MANY_LINKS:
-		return GMFS_IMAGE_NAME;
+		return GMFS_IMAGE_NAME(255);
+	case SHORT_NAMES:
+		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME(1);
+	case SHORT_LINKS:
+		return GMFS_IMAGE_NAME(1);
 	default:
-		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME;
+		return GMFS_IMAGE_INODE + GMFS_IMAGE_NAME(255);
 	}
 }
 
@@ -390,7 +394,9 @@ static size_t full_write(const struct full *f, u32 nr, void *buf, size_t max)
 	struct gmfs_image_region region = { 4ULL << 30, (u64)f->blocks << 21, 2 << 20 };
 	struct gmfs_image_inode dir = { .ino = 1, .mode = S_IFDIR | 0700, .flags = 0x10 };
 	struct gmfs_image_inode file = { .mode = S_IFREG | 0600, .flags = 0x10 };
-	u32 block = GMFS_HEAD_BLOCKS(f->blocks), i, inodes = f->kind == MANY_LINKS ? 1 : nr;
+	bool links = f->kind == MANY_LINKS || f->kind == SHORT_LINKS;
+	bool one_byte = f->kind == SHORT_NAMES || f->kind == SHORT_LINKS;
+	u32 block = GMFS_HEAD_BLOCKS(f->blocks), i, inodes = links ? 1 : nr;
 	struct gmfs_fdt_writer w;
 	size_t prop;
 
@@ -408,7 +414,7 @@ static size_t full_write(const struct full *f, u32 nr, void *buf, size_t max)
 	gmfs_image_begin_inode(&w, &dir);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_NAMES);
 	for (i = 0; i < nr; i++)
-		gmfs_fdt_append(&w, X255, 256);
+		gmfs_fdt_append(&w, one_byte ? "x" : X255, one_byte ? 2 : 256);
 	gmfs_fdt_close_prop(&w, prop);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_INODES);
 	for (i = 0; i < nr; i++)
@@ -447,7 +453,7 @@ static void full(const void *arg)
 	size_t size;
 
 	expect(room < slot && nr, "room for %llu bytes", (unsigned long long)room);
-	if (f->kind == MANY_LINKS)
+	if (f->kind == MANY_LINKS || f->kind == SHORT_LINKS)
 		nr = (room - GMFS_IMAGE_INODE) / price(f->kind);
 	size = full_write(f, nr, NULL, 0);
 	expect(size <= slot, "%zu bytes for a slot of %zu", size, slot);
@@ -469,6 +475,8 @@ static const struct full fulls[] = {
 	FULL("long targets", LONG_TARGETS),
 	FULL("many attributes", MANY_ATTRIBUTES),
 	FULL("many links", MANY_LINKS),
+	FULL("short names", SHORT_NAMES),
+	FULL("many short links", SHORT_LINKS),
 };
 
 void fuzz_tests(void)

@@ -69,6 +69,24 @@ metadata() {
 	check "full tree: comes back full" sh -c "! touch $mnt/d0/x $mnt/d0/y"
 	check "full tree: can be emptied" sh -c "rm -r $mnt/*"
 	same "full tree: emptied, all its room is back" "$room" "$(stat -f -c %d $mnt)"
+
+	# A name is charged by its length; a longer one needs more room.
+	(cd $mnt && seq -f 'file-%05g' 9999 | xargs touch 2>/dev/null)
+	i=$(find $mnt -mindepth 1 | wc -l)
+	check "short names: more than 4900 files fit ($i), where df -i says 2272" test "$i" -gt 4900
+	refused "short names: with no room a longer one is ENOSPC" "No space left" \
+		mv $mnt/file-00001 "$mnt/${x:0:255}"
+	same "short names: the file has its old name" "1 0" \
+		"$(find $mnt -name file-00001 | wc -l) $(find $mnt -name 'xx*' | wc -l)"
+	check "short names: one of the same length can be given" mv $mnt/file-00001 $mnt/elif-00001
+	check "short names: one can replace another" mv $mnt/elif-00001 $mnt/file-00002
+	check "short names: then there is room for a longer one" mv $mnt/file-00003 "$mnt/${x:0:200}"
+	check "short names: an exchange needs no room" \
+		/job/tests/exchange $mnt/file-00004 "$mnt/${x:0:200}"
+	check "short names: the full tree can be frozen" bash -c "echo 1 >/sys/fs/guestmemfs/active"
+	echo 0 >/sys/fs/guestmemfs/active
+	find $mnt -mindepth 1 -delete
+	same "short names: emptied, all its room is back" "$room" "$(stat -f -c %d $mnt)"
 	touch $mnt/for-rm
 }
 
