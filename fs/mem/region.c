@@ -118,7 +118,7 @@ static int gmfs_check_range(u64 base, u64 size)
 
 	/* User mappings would be encrypted, and those that zero would not. */
 	if (cc_platform_has(CC_ATTR_MEM_ENCRYPT)) {
-		pr_err("memory encryption (SME, SEV, TDX) is on: boot with mem_encrypt=off\n");
+		pr_err("memory encryption (SME, SEV, TDX) is on: boot the host with mem_encrypt=off; an SEV or TDX guest cannot do without\n");
 		return -EOPNOTSUPP;
 	}
 	if (size >> GMFS_BLOCK_SHIFT > GMFS_MAX_BLOCKS) {
@@ -223,7 +223,7 @@ int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
 		return err;
 	r->resource = request_mem_region_exclusive(base, size, "guestmemfs");
 	if (!r->resource) {
-		pr_err("region 0x%llx@0x%llx is claimed by somebody else: see /proc/iomem\n",
+		pr_err("another driver has claimed a part of region 0x%llx@0x%llx: see /proc/iomem\n",
 		       size, base);
 		return -EBUSY;
 	}

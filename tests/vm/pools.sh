@@ -176,7 +176,7 @@ stage4() {
 	wrong "a slash in the name" "region=x/y:256M@4992M: a pool's name has" x/y \
 		region=x/y:256M@4992M
 	wrong "memory that the kernel uses" "is memory the kernel uses" x region=x:256M@4G
-	wrong "another driver has it" "is claimed by" "" region=x:256M@4992M
+	wrong "another driver has it" "another driver has claimed a part of" "" region=x:256M@4992M
 	start_both
 	compare_both "after wrong lines"
 	umount $mnt $db

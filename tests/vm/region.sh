@@ -44,7 +44,7 @@ stage1() {
 	no_load "region that wraps around" "beyond the last address" region=0xffffffffffe00000@4G
 	no_load "region larger than an image describes" "larger than the 64 TiB" region=65T@4G
 	insmod /job/guestmemfs_peek.ko at=0x120000000 claim=4096
-	no_load "region of which another driver has a part" "is claimed by somebody else" \
+	no_load "region of which another driver has a part" "another driver has claimed a part of" \
 		region=1G@4G
 	rmmod guestmemfs_peek
 	check "region=1G: the module loads" load region=1G
