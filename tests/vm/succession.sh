@@ -164,7 +164,7 @@ stage7() {
 stage8() {
 	new_log >/dev/null
 	check "no memmap=: the module does not load" sh -c "! insmod /job/kernels/$kernel/guestmemfs.ko"
-	logs "no memmap=: the log says what is missing" "no memmap=.* holds guestmemfs="
+	logs "no memmap=: the log says what is missing" "no memmap=.* holds it"
 	# What was in that memory is anybody's now. So begin again.
 	next_stage "" "" "$(cat /proc/cmdline) memmap=1152M\$4992M"
 }
