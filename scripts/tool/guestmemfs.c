@@ -366,11 +366,10 @@ static int check_pool(const struct next_pools *next, const char *name, u64 base,
 {
 	const struct gmfs_pool_arg *p, *end = next->pools + next->nr;
 	const char *line;
+	size_t len;
 
-	for (p = next->pools; p < end; p++) {
-		if (p->name_len == strlen(name) && !memcmp(p->name, name, p->name_len))
-			break;
-	}
+	for (p = next->pools; p < end && !gmfs_pool_is(p, name); p++)
+		;
 	if (p < end && p->why)
 		return problem("pool %s: guestmemfs=%.*s: %s", name, (int)p->value_len,
 			       p->value, p->why);
@@ -382,7 +381,7 @@ static int check_pool(const struct next_pools *next, const char *name, u64 base,
 		return 0;
 	line = read_line(sys_path("/proc/cmdline"));
 	if (next->given || (line && module_options(line, "guestmemfs.region")) ||
-	    (line && strstr(line, "guestmemfs=")))
+	    (line && last_value(line, "guestmemfs", &len)))
 		return problem("pool %s: the next kernel does not have it: give it %s", name,
 			       pool_arg(name, base, size));
 	warn("pool %s is not on the command line: see that the next boot loads the module with region=%s, too",

@@ -168,22 +168,25 @@ static void read_nodes(const char *path)
 	}
 }
 
-static bool is_pool(const struct gmfs_pool_arg *p, const char *name)
-{
-	return p->name_len == strlen(name) && !memcmp(p->name, name, p->name_len);
-}
-
-/* The pool of that name goes, and with it the memmap= entry that has its region. */
+/*
+ * The pool of that name goes, and with it the memmap= entry that has its region, unless
+ * another pool lies in it, too.
+ */
 static bool goes(const struct gmfs_pool_arg *pools, unsigned int nr, const char *name,
 		 const struct memmap *m)
 {
+	bool found = false;
 	unsigned int i;
 
-	for (i = 0; i < nr; i++)
-		if (is_pool(&pools[i], name) && pools[i].size && m->sep == '$' &&
-		    m->addr <= pools[i].base && pools[i].base - m->addr < m->size)
-			return true;
-	return false;
+	for (i = 0; i < nr && m->sep == '$'; i++) {
+		if (!pools[i].size || pools[i].base < m->addr ||
+		    pools[i].base - m->addr >= m->size)
+			continue;
+		if (!gmfs_pool_is(&pools[i], name))
+			return false;
+		found = true;
+	}
+	return found;
 }
 
 /*
@@ -200,7 +203,7 @@ static int heed_cmdline(const char *cmdline, const char *pool)
 	int nr = 0;
 
 	for (i = 0; i < n; i++)
-		if (is_pool(&pools[i], pool))
+		if (gmfs_pool_is(&pools[i], pool))
 			warn("the command line has guestmemfs=%.*s: leave it out, since of two pools of one name neither is loaded",
 			     (int)pools[i].value_len, pools[i].value);
 	while (next_memmap(&it, &m)) {
@@ -373,7 +376,7 @@ int cmd_plan(int argc, char **argv)
 		usage_error(argv, "it takes one SIZE");
 	if (asprintf(&cmdline, "guestmemfs=\"%s:2M@4G\"", pool) < 0)
 		die("out of memory");
-	if (gmfs_find_pools(cmdline, "", BLOCK_SIZE, p) != 1 || p->why || !is_pool(p, pool))
+	if (gmfs_find_pools(cmdline, "", BLOCK_SIZE, p) != 1 || p->why || !gmfs_pool_is(p, pool))
 		die("--pool %s: %s", pool, p->why ?: "that is no name");
 	wish = parse_size("SIZE", argv[optind]);
 	if (wish > 1ULL << 46)

@@ -199,6 +199,20 @@ static bool same_name(const struct gmfs_pool_arg *a, const struct gmfs_pool_arg 
 	return a->name_len == b->name_len && !memcmp(a->name, b->name, a->name_len);
 }
 
+/**
+ * gmfs_pool_is - whether a pool has that name
+ * @pool: the pool
+ * @name: the name
+ *
+ * Return: true if it has.
+ */
+bool gmfs_pool_is(const struct gmfs_pool_arg *pool, const char *name)
+{
+	struct gmfs_pool_arg other = { .name = name, .name_len = strlen(name) };
+
+	return same_name(pool, &other);
+}
+
 /* Reads [NAME:]SIZE[@ADDR]. Without an address @size stays 0, and *@wanted has it. */
 static void read_pool(struct gmfs_pool_arg *p, const struct gmfs_arg *arg, u64 *wanted)
 {
@@ -247,12 +261,6 @@ static void compare(struct gmfs_pool_arg *pools, unsigned int nr)
 			q->why = why;
 		}
 	}
-	for (p = pools; p < pools + nr; p++) {
-		if (p->why) {
-			p->base = 0;
-			p->size = 0;
-		}
-	}
 }
 
 /**
@@ -263,7 +271,8 @@ static void compare(struct gmfs_pool_arg *pools, unsigned int nr)
  * @pools: set, in the order of the command line
  *
  * A pool without an address gets the first memmap=SIZE$ADDR entry that has room beside
- * the pools with addresses and those before it.
+ * the pools with addresses and those before it. A pool that is refused keeps its
+ * addresses: they may hold its files.
  *
  * Return: how many @pools are set. Of more than GMFS_MAX_POOLS the last one has a @why.
  */

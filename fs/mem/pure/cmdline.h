@@ -26,8 +26,8 @@ struct gmfs_arg {
  * @value_len: bytes
  * @name: the pool's name, of @name_len; GMFS_DEFAULT_POOL if the value has none
  * @name_len: bytes
- * @base: physical address in bytes, if @why is NULL
- * @size: bytes, if @why is NULL
+ * @base: physical address in bytes
+ * @size: bytes; 0 if @why came before it could be read
  * @why: what is wrong with it and what to do, or NULL
  */
 struct gmfs_pool_arg {
@@ -39,6 +39,7 @@ struct gmfs_pool_arg {
 
 bool gmfs_next_arg(const char **pos, struct gmfs_arg *arg);
 bool gmfs_arg_is(const struct gmfs_arg *arg, const char *name);
+bool gmfs_pool_is(const struct gmfs_pool_arg *pool, const char *name);
 int gmfs_parse_region(const char *text, u64 *base, u64 *size);
 unsigned int gmfs_find_pools(const char *args, const char *memmaps, u64 align,
 			     struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1]);
