@@ -54,15 +54,15 @@ def said(vm):
 
 def ending(vm):
     """Why a VM ended without its verdict."""
-    status = vm.process.returncode
+    status, words = vm.process.returncode, vm.last_words()
     if vm.killed:
         return vm.killed
     if status >= 0:
-        return f"QEMU ended with status {status} after {vm.ran}s"
+        return f"QEMU ended with status {status} after {vm.ran}s" + (words and f": {words}")
     log = subprocess.run("dmesg", capture_output=True, text=True).stdout.split("\n")
     by = [line for line in log if f"Killed process {vm.process.pid} " in line]
     return (f"QEMU was killed by signal {-status} after {vm.ran}s, not by the lab: "
-            + (by[-1] if by else "the log of this machine does not say by what"))
+            + (by[-1] if by else words or "neither it nor the log of this machine says why"))
 
 
 def excerpt(console):

@@ -83,6 +83,7 @@ def one_test(test, booted):
                            cpus=values["cpus"], cpu=values["cpu"], reboot=values["reboot"])
     directory = RUN / f"{test.kernel}-{test.name}"
     directory.mkdir(parents=True)
+    failures = []
     for attempt in 1, 2, 3:
         qemu.job_disk(test.kernel, directory, test.name, values["with"])
         (directory / "console").unlink(missing_ok=True)
@@ -98,16 +99,17 @@ def one_test(test, booted):
                           silence=silence,
                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         vm.wait()
-        if attempt == 3 or not vm.lost_a_cpu():
+        if attempt == 3 or not (failure := vm.emulation_failed()):
             break
         # Such a run is shown, kept, and done again.
+        failures.append(failure)
         (directory / "console").rename(directory / f"hung-{attempt}")
     found = list(report.results(vm))
     (directory / "ktap").write_text("\n".join(report.ktap(found)) + "\n")
     shown = list(report.report(test, found))
     if attempt > 1:
-        shown.insert(0, f"ran {attempt} times: emulation failed a CPU, "
-                     f"see {report.shown(directory)}/hung-*")
+        shown[:0] = [f"ran again: {failure}; see {report.shown(directory)}/hung-{number}"
+                     for number, failure in enumerate(failures, 1)]
     passed, failed, skipped = counts = report.counts(found)
     if failed:
         shown.append(f"console: {report.shown(directory)}/console")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A VM that runs: what it has of the host's memory, whether it is alive, and its end."""
 import re
+import signal
 import subprocess
 import time
 
@@ -47,6 +48,7 @@ class Vm:
 
     def __init__(self, command, directory, limit, seconds, silence=None, **streams):
         self.console, self.verdict = directory / "console", directory / "verdict"
+        self.log = directory / "qemu.log"   # what QEMU itself says
         self.limit, self.seconds, self.silence = limit, seconds, silence
         self.peak = 0           # the most MiB of the host's memory that it had
         self.resident = []      # the same at each "resident" in the verdict, None if not known
@@ -130,27 +132,36 @@ class Vm:
             return False
         return before is not None and self.ticks - before < 5 * LISTEN
 
-    def lost_a_cpu(self):
-        """Emulation failed a CPU, so the run proves nothing.
+    def last_words(self):
+        """The last that QEMU said, such as the assertion that failed."""
+        return next((line for line in reversed(lines(self.log)) if line), "")
+
+    def emulation_failed(self):
+        """How emulation failed, so that the run proves nothing; None if it did not.
 
         Seldom (once in some 250 boots, with two VMs on two busy cores) an emulated CPU
         gets no timer interrupts from early boot on: a kernel then stops before it
         reaches userspace, or later at the first thing that waits for that CPU, and
         says after 21 s that a timer did not fire. Or one takes an int3 of text_poke() that
         the other has removed again. Or the only one halts for ever: no process runs, and
-        QEMU has nothing to do.
+        QEMU has nothing to do. Or an assertion of QEMU's fails, and it aborts.
 
         A failed check counts, and so does a complaint of the kernel's that comes before
-        such a sign and is not of a CPU that is stuck. A VM that was killed for its memory, or
-        not by the lab, and a QEMU that failed lost no CPU.
+        such a sign and is not of a CPU that is stuck. So does a VM that was killed for its
+        memory, or by another signal that is not the lab's, and an error that QEMU reports.
         """
         console, verdict = lines(self.console), lines(self.verdict)
-        if self.too_large or self.process.returncode and not self.killed:
-            return False
+        aborted = not self.killed and self.process.returncode == -signal.SIGABRT
+        if self.too_large or self.process.returncode and not (self.killed or aborted):
+            return None
         if "done" in verdict or any(line.startswith("not ok ") for line in verdict):
-            return False
+            return None
         signs = [n for n, line in enumerate(console) if LOST_CPU.search(line)]
         before = complaints(console[:signs[0]] if signs else console)
         if not all(STUCK_CPU.search(line) for line in before):
-            return False
-        return bool(signs) or self.halted or is_booting(console)
+            return None
+        if aborted:
+            return f"QEMU aborted: {self.last_words() or 'it does not say why'}"
+        if signs or self.halted or is_booting(console):
+            return "emulation failed a CPU"
+        return None

@@ -147,12 +147,13 @@ def because(found):
     return re.sub("[0-9]+ ?s", "N s", report.ending(found))
 
 
+LOST = "emulation failed a CPU"
 large = vm("sleep", "9", limit=0)
 same("limit: a VM with more is killed", -15, large.process.returncode)
 same("limit: the report says by whom and why",
      f"killed by the lab: the VM has {large.peak} MiB of the host's memory and may have 0 (limit=)",
      because(large))
-same("limit: it is not run again", False, large.lost_a_cpu())
+same("limit: it is not run again", None, large.emulation_failed())
 same("limit: a VM with less is not killed", None, vm("sleep", "0.3").killed)
 same("time: a VM that takes longer is killed", "no verdict within N s",
      because(vm("sleep", "9", seconds=1)))
@@ -161,16 +162,16 @@ same("time: one that takes no notice gets SIGKILL", -9,
 silent = vm("sleep", "9", age=100, silence=99)
 same("silence: a VM that boots",
      "killed by the lab: the kernel said nothing for N s and did not boot", because(silent))
-same("silence: it is run again", True, silent.lost_a_cpu())
+same("silence: it is run again", LOST, silent.emulation_failed())
 same("silence: a kexec is a boot", True, "did not boot" in because(
     vm("sleep", "9", age=100, silence=99, console="=== test x\n=== kexec\n")))
 HALTED = {"age": 100, "silence": 34, "seconds": 2, "console": "=== test x\n"}
 halted = vm("sleep", "9", **HALTED)
 same("silence: a VM that halts",
      "killed by the lab: the VM said nothing for N s, and QEMU is idle", because(halted))
-same("silence: that is run again", True, halted.lost_a_cpu())
-same("silence: not if its kernel complained", False,
-     vm("sleep", "9", **HALTED | {"console": "=== test x\nBUG: bad\n"}).lost_a_cpu())
+same("silence: that is run again", LOST, halted.emulation_failed())
+same("silence: not if its kernel complained", None,
+     vm("sleep", "9", **HALTED | {"console": "=== test x\nBUG: bad\n"}).emulation_failed())
 same("silence: a VM that computes may go on", "no verdict within N s",
      because(vm("sh", "-c", "while :; do :; done", **HALTED)))
 same("silence: blocked tasks get the time to be found", "no verdict within N s",
@@ -179,26 +180,41 @@ BOOTED = "=== kexec\n=== test x\n"
 other = vm("sh", "-c", "kill -9 $$", console="")
 same("signal: the report says that it was not the lab",
      "QEMU was killed by signal 9 after N s, not by the lab", because(other).split(":")[0])
-same("signal: it is not run again", False, other.lost_a_cpu())
+same("signal: it is not run again", None, other.emulation_failed())
 same("status: the report has it", "QEMU ended with status 1 after N s",
      because(vm("false", console=BOOTED)))
 for text, says, want in (
-        ("a timer that does not fire", "timer wakeup didn't happen", True),
-        ("an int3 of text_poke()", "Oops: int3", True),
-        ("another oops", "Oops: 0000", False)):
-    same(f"run again: {text}", want, vm("true", console=BOOTED + says + "\n").lost_a_cpu())
+        ("a timer that does not fire", "timer wakeup didn't happen", LOST),
+        ("an int3 of text_poke()", "Oops: int3", LOST),
+        ("another oops", "Oops: 0000", None)):
+    same(f"run again: {text}", want, vm("true", console=BOOTED + says + "\n").emulation_failed())
 FAILED = "=== test x\n=== kexec\n"
-same("run again: a kexec that did not boot", True, vm("true", console=FAILED).lost_a_cpu())
-same("run again: not if a check failed before", False,
-     vm("true", console=FAILED, verdict="not ok a: b\n").lost_a_cpu())
-same("run again: not if the kernel complained", False,
-     vm("true", console=FAILED + "Oops: 0000\nKernel panic\n").lost_a_cpu())
-same("run again: not if it complained before it lost a CPU", False,
-     vm("true", console="WARNING: x\n" + FAILED + "Oops: int3\n").lost_a_cpu())
-same("run again: if it found the CPU stuck", True,
-     vm("true", console=FAILED + "BUG: soft lockup\n").lost_a_cpu())
-same("run again: not if QEMU failed", False, vm("false").lost_a_cpu())
-same("run again: not what has its verdict", False, vm("true", verdict="done\n").lost_a_cpu())
+same("run again: a kexec that did not boot", LOST, vm("true", console=FAILED).emulation_failed())
+same("run again: not if a check failed before", None,
+     vm("true", console=FAILED, verdict="not ok a: b\n").emulation_failed())
+same("run again: not if the kernel complained", None,
+     vm("true", console=FAILED + "Oops: 0000\nKernel panic\n").emulation_failed())
+same("run again: not if it complained before it lost a CPU", None,
+     vm("true", console="WARNING: x\n" + FAILED + "Oops: int3\n").emulation_failed())
+same("run again: if it found the CPU stuck", LOST,
+     vm("true", console=FAILED + "BUG: soft lockup\n").emulation_failed())
+same("run again: not if QEMU failed", None, vm("false").emulation_failed())
+(top / "qemu.log").write_text("a warning\nERROR:cpus.c:504: assertion failed\n")
+ABORT = "sh", "-c", "kill -ABRT $$"
+same("run again: if QEMU aborted, with what it said",
+     "QEMU aborted: ERROR:cpus.c:504: assertion failed",
+     vm(*ABORT, console=BOOTED).emulation_failed())
+same("run again: not if QEMU aborted after a failed check", None,
+     vm(*ABORT, console=BOOTED, verdict="not ok a: b\n").emulation_failed())
+same("run again: not if QEMU aborted after a complaint", None,
+     vm(*ABORT, console=BOOTED + "BUG: bad\n").emulation_failed())
+same("signal: the report has what QEMU said",
+     "QEMU was killed by signal 6 after N s, not by the lab: ERROR:cpus.c:504: assertion failed",
+     because(vm(*ABORT)))
+same("status: the report has what QEMU said",
+     "QEMU ended with status 1 after N s: ERROR:cpus.c:504: assertion failed", because(vm("false")))
+(top / "qemu.log").unlink()
+same("run again: not what has its verdict", None, vm("true", verdict="done\n").emulation_failed())
 
 
 # Results.
@@ -293,7 +309,7 @@ same("run: a lost CPU, and then a good one", (True, "vmtest: 1 passed, 0 failed"
 same("run: the console of the lost one is kept", "hung\n",
      (schedule.RUN / "kho-one/hung-1").read_text())
 same("run: the report says that it ran twice", True,
-     (schedule.RUN / "kho-one/report").read_text().startswith("     ran 2 times: "))
+     (schedule.RUN / "kho-one/report").read_text().startswith(f"     ran again: {LOST}; see "))
 same("run: three lost ones are a failure", (False, "vmtest: 0 passed, 1 failed"),
      run(one=["echo hung >console"] * 3 + [GOOD]))
 same("run: and no fourth one", [GOOD], scripts["one"])
