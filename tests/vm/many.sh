@@ -42,7 +42,7 @@ stage1() {
 	resident "after loading"
 	if [[ $kernel = debug ]]; then
 		skip "load: an untouched region costs the host a few MiB at most" \
-			"KASAN's shadow of what claiming maps takes memory"
+			"this kernel has a shadow of what claiming maps, which takes memory"
 	else
 		grows_by 64 "load: an untouched region costs the host a few MiB at most"
 	fi
@@ -63,6 +63,11 @@ stage3() {
 		{ p[NR] = $1; r[NR] = $2 }
 		END { exit !(p[2] < 8 * p[1] + 2e6 && r[2] < 8 * r[1] + 2e6) }' /job/times
 	find $mnt -mindepth 1 -delete
+	if [[ $kernel = debug ]]; then
+		skip "large image: KHO brings it" "the head of 9 GiB has no room for one of 4 MiB"
+		again
+		return
+	fi
 
 	# An image beyond what the page allocator gives in one piece.
 	long=$(printf 'n%.0s' $(seq 230))
@@ -87,6 +92,11 @@ stage4() {
 	same "large image: contents are as they were" \
 		"$(cat /job/sum)" "$(/job/tests/mapped sum $mnt/ram)"
 	find $mnt -mindepth 1 -delete
+	again
+}
+
+# What KHO brought to this kernel was taken.
+again() {
 	umount $mnt
 	check "rmmod: succeeds" rmmod guestmemfs
 	check "load again: succeeds" load
