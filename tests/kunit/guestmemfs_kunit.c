@@ -243,7 +243,7 @@ static const struct line {
 	{ "no memmap", "guestmemfs=1G", 1 },
 	{ "junk", "guestmemfs=1Gx memmap=1G$4G", 1 },
 	{ "two", "guestmemfs=a:1G guestmemfs=b:1G memmap=2G$4G", 2, SZ_4G, SZ_1G },
-	{ "a name that is none", "guestmemfs=\xe4:1G@4G", 1 },
+	{ "a name that is none", "guestmemfs=\xe4:1G", 1 },
 	{ "not there", "xguestmemfs=1G memmap=1G$4G" },
 };
 

@@ -141,14 +141,17 @@ static bool overlap(const struct gmfs_pool_arg *p, u64 base, u64 size)
 /* The lowest multiple of @align in a range from which on @size bytes are free. */
 static bool find_room(const struct taken *t, u64 align, u64 a, u64 n, u64 size, u64 *base)
 {
-	u64 start = ALIGN(a, align);
+	u64 start = ALIGN(a, align), next;
 	unsigned int i;
 
 	for (i = 0; i < t->nr; i++) {
 		if (start < a || start - a > n || n - (start - a) < size)
 			return false;
 		if (overlap(&t->pools[i], start, size)) {
-			start = ALIGN(t->pools[i].base + t->pools[i].size, align);
+			next = ALIGN(t->pools[i].base + t->pools[i].size, align);
+			if (next <= start)
+				return false;
+			start = next;
 			i = -1;
 		}
 	}
@@ -213,12 +216,19 @@ bool gmfs_pool_is(const struct gmfs_pool_arg *pool, const char *name)
 	return same_name(pool, &other);
 }
 
-/* Reads [NAME:]SIZE[@ADDR]. Without an address @size stays 0, and *@wanted has it. */
+#define UNREADABLE	(~0ULL)		/* a size for which there is never room */
+
+/*
+ * Reads [NAME:]SIZE[@ADDR], and what is readable also of one that is refused. Without an
+ * address @size stays 0, and *@wanted has it.
+ */
 static void read_pool(struct gmfs_pool_arg *p, const struct gmfs_arg *arg, u64 *wanted)
 {
+	static const char malformed[] =
+		"is not [NAME:]SIZE or [NAME:]SIZE@ADDR, as in guestmemfs=10G";
 	const char *end, *at = memchr(arg->value, ':', arg->value_len);
+	u64 base = 0, size;
 	bool has_base;
-	u64 base = 0;
 
 	*p = (struct gmfs_pool_arg){
 		.value = arg->value,
@@ -227,19 +237,26 @@ static void read_pool(struct gmfs_pool_arg *p, const struct gmfs_arg *arg, u64 *
 		.name_len = at ? (size_t)(at - arg->value) : strlen(GMFS_DEFAULT_POOL),
 	};
 	*wanted = 0;
-	if (!is_name(p->name, p->name_len)) {
+	if (!is_name(p->name, p->name_len))
 		p->why = "a pool's name has 1 to 64 letters, digits, '-', '_' and '.', begins with no '.', and is not \"active\"";
+	at = at ? at + 1 : arg->value;
+	if (parse(at, '@', &end, &base, &size, &has_base)) {
+		p->why = p->why ?: malformed;
+		*wanted = UNREADABLE;
 		return;
 	}
-	at = at ? at + 1 : arg->value;
-	if (parse(at, '@', &end, &base, wanted, &has_base) ||
-	    end != arg->value + arg->value_len || !*wanted) {
-		p->why = "is not [NAME:]SIZE or [NAME:]SIZE@ADDR, as in guestmemfs=10G";
-	} else if (has_base && base + *wanted < base) {
-		p->why = "reaches beyond the last address";
-	} else if (has_base) {
+	if (end != arg->value + arg->value_len || !size) {
+		p->why = p->why ?: malformed;
+		if (!has_base)
+			size = UNREADABLE;
+	}
+	if (!has_base) {
+		*wanted = size;
+	} else if (base + size < base) {
+		p->why = p->why ?: "reaches beyond the last address";
+	} else if (size) {
 		p->base = base;
-		p->size = *wanted;
+		p->size = size;
 	}
 }
 
@@ -272,7 +289,8 @@ static void compare(struct gmfs_pool_arg *pools, unsigned int nr)
  *
  * A pool without an address gets the first memmap=SIZE$ADDR entry that has room beside
  * the pools with addresses and those before it. A pool that is refused keeps its
- * addresses: they may hold its files.
+ * addresses, and its place in this order: they may hold its files. If its place cannot be
+ * told, those behind it that have no address are refused, too.
  *
  * Return: how many @pools are set. Of more than GMFS_MAX_POOLS the last one has a @why.
  */
@@ -282,6 +300,7 @@ unsigned int gmfs_find_pools(const char *args, const char *memmaps, u64 align,
 	u64 wanted[GMFS_MAX_POOLS + 1];
 	struct taken t = { .pools = pools };
 	struct gmfs_arg arg;
+	bool lost = false;
 	unsigned int i;
 
 	while (gmfs_next_arg(&args, &arg)) {
@@ -295,12 +314,18 @@ unsigned int gmfs_find_pools(const char *args, const char *memmaps, u64 align,
 	}
 	compare(pools, t.nr);
 	for (i = 0; i < t.nr; i++) {
-		if (pools[i].size || pools[i].why)
+		if (!wanted[i])
 			continue;
-		if (find_memmap(memmaps, &t, align, wanted[i], &pools[i].base))
+		if (lost) {
+			pools[i].why = pools[i].why ?: "its place depends on a pool before it that has none: give it an address, as in guestmemfs=NAME:10G@64G";
+			continue;
+		}
+		if (find_memmap(memmaps, &t, align, wanted[i], &pools[i].base)) {
 			pools[i].size = wanted[i];
-		else
-			pools[i].why = "no memmap=SIZE$ADDR on the kernel command line holds it; does the boot loader need the $ escaped?";
+			continue;
+		}
+		lost = true;
+		pools[i].why = pools[i].why ?: "no memmap=SIZE$ADDR on the kernel command line holds it; does the boot loader need the $ escaped?";
 	}
 	return t.nr;
 }
