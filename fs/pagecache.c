@@ -69,7 +69,7 @@ const struct address_space_operations gmfs_address_space_operations = {
  * As get_write_access(): until gmfs_put_pfn_access() the file has no mappings by pages, and
  * nothing of it is cached.
  *
- * Context: may sleep; the mapping's invalidate_lock is not held.
+ * Context: may sleep; the mapping's invalidate_lock is not held, since this waits for folios.
  * Return: 0; -ETXTBSY if the file has mappings by pages.
  */
 int gmfs_get_pfn_access(struct inode *inode)
@@ -81,9 +81,12 @@ int gmfs_get_pfn_access(struct inode *inode)
 	/* A folio that comes after this look finds @pfn_users raised. */
 	if (mapping_empty(mapping))
 		return 0;
-	filemap_invalidate_lock(mapping);
+	/*
+	 * Without invalidate_lock, which keeps nobody out that @pfn_users does not: from 7.3 on
+	 * khugepaged asks for it while it holds folios of the file locked, for which this
+	 * waits (collapse_file() in mm/khugepaged.c).
+	 */
 	truncate_inode_pages(mapping, 0);
-	filemap_invalidate_unlock(mapping);
 	return 0;
 }
 

@@ -63,6 +63,8 @@ stage1() {
 		/job/tests/private pages $p
 	check "private mapping: it has 2 MiB folios, mapped by PMDs" /job/tests/private huge $p
 
+	check "page cache: it can be dropped while it is made one huge folio" \
+		/job/tests/collapse $p 10
 	holding /job/tests/private hold $p
 	same "page cache: it has what was read" 8388608 "$(cached)"
 	truncate -s 8M $mnt/q
