@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # A KVM guest with its RAM in guestmemfs, driven by QEMU's monitor. Used by the
 # demos and by the tests; GUEST_MEM is the guest's size, GUEST_RAM its file,
-# GUEST_BACKEND how QEMU maps it.
+# GUEST_BACKEND how QEMU maps it. Or GUEST_MACHINE is what QEMU gets in place of these two.
 
 GUEST_MEM=${GUEST_MEM:-256M}
 GUEST_RAM=${GUEST_RAM:-/mnt/g/guest-ram}
@@ -20,9 +20,12 @@ guest_start() {
 	modprobe kvm_amd 2>/dev/null
 	mkdir -p $guest_dir
 	rm -f $guest_dir/monitor $guest_dir/line $guest_dir/pid
-	qemu-system-x86_64 -accel kvm -cpu EPYC -machine q35,memory-backend=pc.ram \
+	local machine=${GUEST_MACHINE:-}
+	[[ -n $machine ]] || machine="-machine q35,memory-backend=pc.ram -object \
+		memory-backend-file,id=pc.ram,size=$GUEST_MEM,mem-path=$GUEST_RAM,$GUEST_BACKEND"
+	# shellcheck disable=SC2086
+	qemu-system-x86_64 -accel kvm -cpu EPYC $machine \
 		-m "$GUEST_MEM" -nodefaults -display none -daemonize \
-		-object "memory-backend-file,id=pc.ram,size=$GUEST_MEM,mem-path=$GUEST_RAM,$GUEST_BACKEND" \
 		-kernel /job/guest-vmlinuz -initrd /job/guest-initrd \
 		-append "console=ttyS0 quiet" \
 		-chardev "file,id=c,path=$guest_console,append=on" -serial chardev:c \

@@ -58,12 +58,16 @@ def run_vm(kernel, name, seconds, memory, append, how=""):
 
 
 def main(command, *args):
-    """ "run ...": one VM; "test TITLE": the tests; "plan": the kernels that they need."""
+    """ "run ...": one VM; "test TITLE": the tests; "plan": the kernels that they need;
+    "released": those that they need the module of a release for."""
     if command == "run":
         return run_vm(*args)
     tests = schedule.plan(*(re.findall("[^, ]+", os.environ[names]) for names in "KT"))
     if command == "plan":
-        print(*sorted({"kho", *(k for t in tests for k in [t.kernel, *t.settings["with"]])}))
+        print(*sorted({"kho"} | schedule.kernels_of(tests)))
+        return 0
+    if command == "released":
+        print(*sorted(schedule.kernels_of(t for t in tests if t.settings["module"])))
         return 0
     jobs = int(os.environ["JOBS"] or len(os.sched_getaffinity(0)))
     return 0 if schedule.run_tests(*args, tests, jobs) else 1

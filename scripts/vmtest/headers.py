@@ -7,6 +7,7 @@ import os
 import re
 
 KERNELS = os.environ["LAB_KERNELS"].split()
+RELEASE = "0.1"     # what a test can have beside this module
 
 
 class Error(Exception):
@@ -39,8 +40,18 @@ def yes(text):
     return True
 
 
+def release(text):
+    if text != RELEASE:
+        raise Error(f"is unknown; module={RELEASE} is the only choice")
+    return text
+
+
+def sizes(text):
+    return [size(part) for part in text.split(",")]
+
+
 def words(text):
-    return text.replace(",", " ")
+    return text.replace(",", " ").replace(";", ",")
 
 
 # What Documentation/testing.rst describes: the type of each key's value and its default.
@@ -51,8 +62,10 @@ KEYS = {
     "cpus": (number, "2"),
     "kernels": (kernels, "kho,debian-6.12"),
     "with": (kernels, None),
+    "module": (release, None),
     "reboot": (yes, None),
     "cpu": (str, ""),
+    "nodes": (sizes, None),
     "append": (words, "guestmemfs=1152M,memmap=1152M$4992M"),
 }
 DEFAULTS = {key: kind(value) if value is not None else [] for key, (kind, value) in KEYS.items()}
@@ -76,25 +89,41 @@ def read(path):
                 (header if name == "lab:" else debug)[key] = KEYS[key][0](value)
             except Error as error:
                 raise Error(f"tests/vm/{path.name}: {pair} {error}") from None
+    for values in header, header | debug:
+        check_nodes(path.name, values)
     return header, debug
+
+
+def check_nodes(name, values):
+    """Refuse what would leave one of two keys without effect."""
+    if "nodes" in values and "memory" in values:
+        raise Error(f"tests/vm/{name}: memory= and nodes= exclude each other: "
+                    "the nodes have all the memory")
 
 
 def settings(header, kernel):
     """All keys with the values that a test has on a kernel."""
     common, debug = header
+    values = DEFAULTS | common
+    if kernel == "debug":
+        values = DEFAULTS | {"limit": DEBUG_LIMIT} | common | debug
+    if values["nodes"]:
+        values["memory"] = sum(values["nodes"])
     if kernel != "debug":
-        return DEFAULTS | common
-    values = DEFAULTS | {"limit": DEBUG_LIMIT} | common | debug
+        return values
     # A second CPU is where races are. KASAN's shadow must fit into what KHO sets aside.
     values["cpus"] = 2
     values["seconds"] *= 5
     values["append"] += " kho_scratch=32M,1400M,300M"
     if values["memory"] <= 1000 * 1024:
         values["memory"] += 4096
+        if values["nodes"]:
+            # The last one: it moves no other.
+            values["nodes"] = [*values["nodes"][:-1], values["nodes"][-1] + 4096]
     return values
 
 
 def is_usual(values, kernel):
     """Whether a test's VM begins as that of a test without a header does."""
     usual = settings(({}, {}), kernel)
-    return all(values[key] == usual[key] for key in ("memory", "cpu", "append"))
+    return all(values[key] == usual[key] for key in ("memory", "cpu", "nodes", "append"))

@@ -33,12 +33,19 @@ def run(*command):
     subprocess.run(command, check=True)
 
 
-def job_disk(kernel, directory, test="", others=()):
+def released_module(kernel):
+    """The module of RELEASE for a kernel; None where scripts/lab could not build it."""
+    directory = kernel_file(kernel, "").resolve().name
+    module = Path(os.environ["LAB_RELEASED"], directory, "guestmemfs.ko")
+    return module if module.exists() else None
+
+
+def job_disk(kernel, directory, test="", others=(), release=None):
     """Make DIRECTORY/job.img, the ext4 image at /job in the VM.
 
     It has all that a run needs beside the root disk, and the VM writes its state to it:
     it outlives every kexec. TEST is the test that the VM runs, and OTHERS are kernels that
-    it will kexec into.
+    it will kexec into. RELEASE is whose module it gets for each of them, too.
     """
     job, build = directory / "job", CACHE / "build" / kernel
     run("rm", "-rf", job)
@@ -61,6 +68,8 @@ def job_disk(kernel, directory, test="", others=()):
         run("cp", modules / "guestmemfs.ko",
             *(kernel_file(other, f) for f in ("vmlinuz", "initrd", "release")),
             job / "kernels" / other)
+        if release and (module := released_module(other)):
+            run("cp", module, job / "kernels" / other / f"guestmemfs-{release}.ko")
     # As installed ones are: insmod reads all of it.
     run("strip", "--strip-debug", *job.rglob("*.ko"))
     run("mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", job,
@@ -68,8 +77,21 @@ def job_disk(kernel, directory, test="", others=()):
     run("rm", "-rf", job)
 
 
+def memory_options(memory, nodes, cpus):
+    """QEMU's options for MEMORY MiB, or for NUMA nodes with so many each, which share the CPUs."""
+    if not nodes:
+        return ["-object", f"memory-backend-ram,id=ram,size={memory}M,reserve=off",
+                "-machine", "q35,memory-backend=ram", "-m", f"{memory}M"]
+    options = ["-machine", "q35", "-m", f"{memory}M"]
+    for node, size in enumerate(nodes):
+        options += ["-object", f"memory-backend-ram,id=node{node},size={size}M,reserve=off",
+                    "-numa", f"node,nodeid={node},memdev=node{node}" + "".join(
+                        f",cpus={cpu}" for cpu in range(node, cpus, len(nodes)))]
+    return options
+
+
 def machine(kernel, memory, append, cpus=2, cpu="", model=CPU, reboot=False,
-            accel="tcg,thread=multi"):
+            nodes=(), accel="tcg,thread=multi"):
     """QEMU for a VM with MEMORY MiB, until it turns itself off. attach() has the rest."""
     # While identify_cpu() clears its flags, KASAN forgets that there are five
     # levels of page tables and calls an interrupt's access to memory wild.
@@ -88,14 +110,13 @@ def machine(kernel, memory, append, cpus=2, cpu="", model=CPU, reboot=False,
     # memory. The real-time clock goes with the VM's others when its state is restored.
     return [
         "setpriv", "--pdeathsig", "TERM", "qemu-system-x86_64",
-        "-object", f"memory-backend-ram,id=ram,size={memory}M,reserve=off",
-        "-machine", "q35,memory-backend=ram", "-m", f"{memory}M",
+        *memory_options(memory, nodes, cpus),
         "-global", "q35-pcihost.pci-hole64-size=1G",
         "-global", "virtio-blk-pci.disable-modern=on",
         "-global", "virtio-blk-pci.disable-legacy=off",
         "-global", "virtio-rng-pci.disable-modern=on",
         "-global", "virtio-rng-pci.disable-legacy=off",
-        "-accel", accel, "-cpu", model, "-smp", str(cpus),
+        "-accel", accel, "-cpu", model, "-smp", f"{cpus},sockets={cpus}" if nodes else str(cpus),
         "-nodefaults", "-display", "none", "-rtc", "clock=vm",
         "-drive", f"file={os.environ['LAB_DISK']},format=raw,if=virtio,readonly=on",
         "-device", "virtio-rng-pci",

@@ -43,6 +43,11 @@ def plan(kernels, wanted):
     return tests
 
 
+def kernels_of(tests):
+    """All that they boot."""
+    return {kernel for test in tests for kernel in [test.kernel, *test.settings["with"]]}
+
+
 class Queue:
     """The tests that wait, and the memory that those that run may take.
 
@@ -80,12 +85,13 @@ def one_test(test, booted):
     start, values = time.monotonic(), test.settings
     silence = 600 if test.kernel == "debug" else 120
     machine = qemu.machine(test.kernel, values["memory"], f"lab.test {values['append']}",
-                           cpus=values["cpus"], cpu=values["cpu"], reboot=values["reboot"])
+                           cpus=values["cpus"], cpu=values["cpu"], reboot=values["reboot"],
+                           nodes=values["nodes"])
     directory = RUN / f"{test.kernel}-{test.name}"
     directory.mkdir(parents=True)
     failures = []
     for attempt in 1, 2, 3:
-        qemu.job_disk(test.kernel, directory, test.name, values["with"])
+        qemu.job_disk(test.kernel, directory, test.name, values["with"], values["module"])
         (directory / "console").unlink(missing_ok=True)
         (directory / "verdict").write_text("")
         command = [*machine, *qemu.attach(

@@ -64,11 +64,22 @@ same("header: debug has five times the seconds", [400, 2000],
 same("header: debug has 4 GiB more", [8192], settings("", "debug", "memory"))
 same("header: debug has no more of a TiB", [1008 * 1024], settings(SMALL, "debug", "memory"))
 same("header: commas of append= are blanks", ["a=1 b$2"], settings(SMALL, "kho", "append"))
+same("header: semicolons of append= are commas", ["a=1,2 b"],
+     settings("# lab: append=a=1;2,b", "kho", "append"))
+NODES = "# lab: nodes=5G,512M cpus=3"
+same("header: nodes= is the memory", [[5120, 512], 5632], settings(NODES, "kho", "nodes", "memory"))
+same("header: nodes= on debug", [[5120, 4608], 9728], settings(NODES, "debug", "nodes", "memory"))
+same("machine: nodes share the CPUs",
+     "-machine q35 -m 5632M -object memory-backend-ram,id=node0,size=5120M,reserve=off "
+     "-numa node,nodeid=0,memdev=node0,cpus=0,cpus=2 -object memory-backend-ram,id=node1,"
+     "size=512M,reserve=off -numa node,nodeid=1,memdev=node1,cpus=1",
+     " ".join(qemu.memory_options(5632, [5120, 512], 3)))
 same("header: with= and reboot=", [["debug", "kho"], True],
      settings(SMALL, "kho", "with", "reboot"))
 same("header: an unknown key",
      "tests/vm/x.sh: 'memroy=' is unknown; the keys are memory=, limit=, seconds=, cpus=, "
-     "kernels=, with=, reboot=, cpu=, append=", refused(header, "# lab: cpus=1 memroy=4G"))
+     "kernels=, with=, module=, reboot=, cpu=, nodes=, append=",
+     refused(header, "# lab: cpus=1 memroy=4G"))
 same("header: a key without a value", "tests/vm/x.sh: 'reboot' is unknown",
      (refused(header, "# lab: reboot") or "").split(";")[0])
 same("header: a colon is missing", True,
@@ -76,14 +87,29 @@ same("header: a colon is missing", True,
 same("header: neither lab: nor lab-debug:",
      "tests/vm/x.sh: 'lab-kho:' is unknown; use 'lab:' or 'lab-debug:'",
      refused(header, "# lab-kho: cpus=1"))
+same("header: nodes= beside memory=",
+     "tests/vm/x.sh: memory= and nodes= exclude each other: the nodes have all the memory",
+     refused(header, "# lab: memory=4G nodes=2G,2G"))
+same("header: nodes= on debug beside memory= elsewhere", True,
+     (refused(header, "# lab: memory=4G\n# lab-debug: nodes=2G,2G") or "").endswith("the memory"))
+same("header: nodes= is not usual", [True, False],
+     [headers.is_usual(headers.settings(header(text), "kho"), "kho")
+      for text in ("# lab: memory=4G", "# lab: nodes=2G,2G")])
+same("machine: without nodes as it was",
+     "-object memory-backend-ram,id=ram,size=4096M,reserve=off -machine q35,memory-backend=ram "
+     "-m 4096M", " ".join(qemu.memory_options(4096, [], 2)))
 for pair, says in {
+        "nodes=": "is not a size; 512M or 2G would be",
+        "nodes=2G;2G": "is not a size; 512M or 2G would be",
         "limit=lots": "is not a size; 512M or 2G would be",
         "memory=4096": "is not a size; 512M or 2G would be",
+        "nodes=2G,": "is not a size; 512M or 2G would be",
         "seconds=5m": "is not a number; 2 or 400 would be",
         "cpus=0": "is not a number; 2 or 400 would be",
         "kernels=kho,khoo": "names an unknown kernel; the kernels are kho, debug, "
                             "debian-6.12, debian-7",
         "with=": "names an unknown kernel; the kernels are kho, debug, debian-6.12, debian-7",
+        "module=0.2": "is unknown; module=0.1 is the only choice",
         "reboot=no": "is unknown; reboot=yes is the only choice"}.items():
     same(f"header: {pair} is refused", f"tests/vm/x.sh: {pair} {says}",
          refused(header, f"# lab: {pair}"))
@@ -104,6 +130,25 @@ refused(header, "# lab: colour=red", "wrong")
 same("plan: a wrong header fails a run without that test", True,
      (refused(schedule.plan, ["kho"], ["x"]) or "").startswith("tests/vm/wrong.sh: 'colour=' "))
 (tests / "wrong.sh").unlink()
+
+
+# The module of a release.
+same("release: none unless the header asks for it", [[], "0.1"],
+     settings("", "kho", "module") + settings("# lab: module=0.1", "kho", "module"))
+header("# lab: module=0.1 with=debian-7", "old")
+planned = schedule.plan(["kho", "debug"], ["x", "old"])
+same("release: for all kernels of the tests that ask for it", ["debian-7", "debug", "kho"],
+     sorted(schedule.kernels_of(t for t in planned if t.settings["module"])))
+(tests / "old.sh").unlink()
+qemu.CACHE = top / "cache"
+os.environ["LAB_RELEASED"] = str(top / "released")
+for directory in qemu.CACHE / "kernel-kho-1", top / "released/kernel-kho-1":
+    directory.mkdir(parents=True)
+(qemu.CACHE / "kernel-kho").symlink_to("kernel-kho-1")
+same("release: no module where it was not built", None, qemu.released_module("kho"))
+(top / "released/kernel-kho-1/guestmemfs.ko").write_text("")
+same("release: it is found by the kernel's directory", "kernel-kho-1/guestmemfs.ko",
+     str(qemu.released_module("kho").relative_to(top / "released")))
 
 
 # Memory.
