@@ -20,7 +20,7 @@
  * @contiguous: how many blocks from there on are one run; set on success
  *
  * Context: the mapping's invalidate_lock is held, or no task changes blocks.
- * Return: the region's block, or GMFS_HOLE.
+ * Return: the pool's block, or GMFS_HOLE.
  */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous)
 {
@@ -50,10 +50,9 @@ unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned in
 
 	block = gmfs_file_find_block(inode, pgoff / GMFS_BLOCK_PAGES, &contiguous);
 	if (block == GMFS_HOLE || contiguous < nr_blocks ||
-	    !gmfs_region_is_written(gmfs_region_of(inode), block, nr_blocks))
+	    !gmfs_pool_is_written(gmfs_pool_of(inode), block, nr_blocks))
 		return 0;
-	pfn = PHYS_PFN(gmfs_region_of(inode)->base) + (unsigned long)block * GMFS_BLOCK_PAGES +
-	      pgoff % GMFS_BLOCK_PAGES;
+	pfn = PHYS_PFN(gmfs_pool_phys(gmfs_pool_of(inode), block)) + pgoff % GMFS_BLOCK_PAGES;
 	return IS_ALIGNED(pfn, 1UL << order) ? pfn : 0;
 }
 
@@ -75,11 +74,11 @@ int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len)
 	void *map;
 
 	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
-	if (block == GMFS_HOLE || !gmfs_region_is_written(gmfs_region_of(inode), block, 1)) {
+	if (block == GMFS_HOLE || !gmfs_pool_is_written(gmfs_pool_of(inode), block, 1)) {
 		memset(to, 0, len);
 		return 0;
 	}
-	map = gmfs_region_map(gmfs_region_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
+	map = gmfs_pool_map(gmfs_pool_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map)
 		return -ENOMEM;
 	left = copy_mc_to_kernel(to, map, len);
@@ -104,7 +103,7 @@ bool gmfs_file_may_have_pud(struct inode *inode, loff_t pos)
 
 /**
  * struct run - blocks of a file that are alike
- * @block: the region's first block, or GMFS_HOLE
+ * @block: the pool's first block, or GMFS_HOLE
  * @nr: how many
  * @written: they hold data
  * @last: no block of the file comes after them
@@ -119,7 +118,7 @@ struct run {
 static struct run gmfs_run_at(struct inode *inode, u32 at)
 {
 	struct gmfs_extents *x = &gmfs_i(inode)->extents;
-	unsigned long *written = gmfs_region_of(inode)->written;
+	unsigned long *written = gmfs_pool_of(inode)->written;
 	struct run run = { .block = GMFS_HOLE, .last = true };
 	u32 i, end;
 
@@ -207,14 +206,12 @@ int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 	err = fiemap_prep(inode, info, start, &len, 0);
 	if (err)
 		return err;
-	if (start >= gmfs_region_of(inode)->size)
-		return 0;
 	to = min_t(u64, DIV_ROUND_UP_ULL(start + len, GMFS_BLOCK_SIZE), U32_MAX);
 	for (at = start >> GMFS_BLOCK_SHIFT; at < to; at += run.nr) {
 		run = gmfs_run_at(inode, at);
 		if (run.block == GMFS_HOLE)
 			continue;
-		phys = gmfs_region_of(inode)->base + ((u64)run.block << GMFS_BLOCK_SHIFT);
+		phys = gmfs_pool_phys(gmfs_pool_of(inode), run.block);
 		flags = run.last ? FIEMAP_EXTENT_LAST : 0;
 		if (!run.written)
 			flags |= FIEMAP_EXTENT_UNWRITTEN;

@@ -91,35 +91,36 @@ static vm_fault_t gmfs_map_page(struct vm_fault *vmf, unsigned int *order)
 }
 
 /* Allocate the block that a fault is about, unless it is there. */
-static int gmfs_fill_hole(struct inode *inode, pgoff_t pgoff)
+static int gmfs_fill_hole(struct inode *inode, struct vm_fault *vmf)
 {
+	pgoff_t pgoff = vmf->pgoff;
 	loff_t from = (loff_t)round_down(pgoff, GMFS_BLOCK_PAGES) << PAGE_SHIFT;
 	int err = 0;
 
 	filemap_invalidate_lock(inode->i_mapping);
 	if (pgoff < DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE))
-		err = gmfs_file_fill(inode, from, from + GMFS_BLOCK_SIZE);
+		err = gmfs_file_fill(inode, from, from + GMFS_BLOCK_SIZE, vmf->vma);
 	filemap_invalidate_unlock(inode->i_mapping);
 	return err;
 }
 
 /* Make the block that a fault is about ready, unless a truncate comes in between. */
-static int gmfs_make_ready(struct inode *inode, pgoff_t pgoff)
+static int gmfs_make_ready(struct inode *inode, struct vm_fault *vmf)
 {
-	u32 at = pgoff / GMFS_BLOCK_PAGES, block, contiguous;
+	u32 at = vmf->pgoff / GMFS_BLOCK_PAGES, block, contiguous;
 	int err = 0;
 
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	if (gmfs_file_find_block(inode, at, &contiguous) == GMFS_HOLE) {
 		filemap_invalidate_unlock_shared(inode->i_mapping);
-		err = gmfs_fill_hole(inode, pgoff);
+		err = gmfs_fill_hole(inode, vmf);
 		if (err)
 			return err;
 		filemap_invalidate_lock_shared(inode->i_mapping);
 	}
 	block = gmfs_file_find_block(inode, at, &contiguous);
 	if (block != GMFS_HOLE)
-		err = gmfs_region_init_block(gmfs_region_of(inode), block);
+		err = gmfs_pool_init_block(gmfs_pool_of(inode), block);
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	return err;
 }
@@ -169,14 +170,14 @@ static vm_fault_t gmfs_wait_until_ready(struct vm_fault *vmf)
 		return gmfs_fault_wait(vmf, err);
 	if (err)
 		return err == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-	err = gmfs_make_ready(inode, vmf->pgoff);
+	err = gmfs_make_ready(inode, vmf);
 	gmfs_change_end(gmfs_gate(inode));
 	if (!err)
 		return 0;
 	if (err == -ENOMEM)
 		return VM_FAULT_OOM;
 	if (err == -ENOSPC)
-		pr_warn_ratelimited("%s touched a hole of \"%pD\" (inode %llu), but no block is free: remove files or punch holes; fallocate() a file that must not fail\n",
+		pr_warn_ratelimited("%s touched a hole of \"%pD\" (inode %llu), but no block is free: remove files or punch holes; fallocate() a file that must not fail; under MPOL_BIND only its nodes count\n",
 				    current->comm, vmf->vma->vm_file, (u64)inode->i_ino);
 	else if (err != -EINTR)
 		pr_warn_ratelimited("cannot prepare a block of \"%pD\" (inode %llu): %pe\n",

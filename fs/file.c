@@ -35,9 +35,9 @@ static int gmfs_zero_part(struct inode *inode, loff_t from, loff_t to)
 
 	block = gmfs_file_find_block(inode, at, &contiguous);
 	if (from >= to || block == GMFS_HOLE ||
-	    !gmfs_region_is_written(gmfs_region_of(inode), block, 1))
+	    !gmfs_pool_is_written(gmfs_pool_of(inode), block, 1))
 		return 0;
-	return gmfs_region_zero(gmfs_region_of(inode), block, from - base, to - base);
+	return gmfs_pool_zero(gmfs_pool_of(inode), block, from - base, to - base);
 }
 
 /**
@@ -69,19 +69,24 @@ void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to)
  * @inode: a regular file
  * @from: first byte
  * @to: byte after the last
+ * @vma: the mapping that it is for, or NULL: see gmfs_wish_for()
  *
  * Context: inside gmfs_change_begin(), with the mapping's invalidate_lock held
  * for writing; may sleep.
- * Return: as gmfs_region_alloc().
+ * Return: as gmfs_pool_alloc().
  */
-int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to)
+int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to,
+		   const struct vm_area_struct *vma)
 {
+	struct gmfs_wish wish;
 	int err;
 
-	if (to > gmfs_region_of(inode)->size)
+	/* As in gmfs_punch_hole(): not all callers have checked that. */
+	if (to > inode->i_sb->s_maxbytes)
 		return -ENOSPC;
-	err = gmfs_region_alloc(gmfs_region_of(inode), &gmfs_i(inode)->extents,
-				from >> GMFS_BLOCK_SHIFT, gmfs_blocks_for(to));
+	gmfs_wish_for(inode, vma, &wish);
+	err = gmfs_pool_alloc(gmfs_pool_of(inode), &gmfs_i(inode)->extents,
+			      from >> GMFS_BLOCK_SHIFT, gmfs_blocks_for(to), &wish);
 	count_blocks(inode);
 	return err;
 }
@@ -110,7 +115,7 @@ static int gmfs_grow(struct inode *inode, loff_t old, loff_t size)
 
 	err = gmfs_file_clear_eof(inode, size);
 	if (!err && !sparse && gmfs_blocks_for(size) > gmfs_blocks_for(old))
-		err = gmfs_file_fill(inode, round_up(old, GMFS_BLOCK_SIZE), size);
+		err = gmfs_file_fill(inode, round_up(old, GMFS_BLOCK_SIZE), size, NULL);
 	if (!err)
 		i_size_write(inode, size);
 	return err;
@@ -127,14 +132,14 @@ static int gmfs_shrink(struct inode *inode, loff_t old, loff_t size)
 	if (err)
 		return err;
 	i_size_write(inode, size);
-	gmfs_file_unmap(inode, size, gmfs_region_of(inode)->size);
+	gmfs_file_unmap(inode, size, inode->i_sb->s_maxbytes);
 	/* A later grow must find zeroes in the rest of the last block. */
 	err = gmfs_zero_part(inode, size, round_up(size, GMFS_BLOCK_SIZE));
 	if (err) {
 		i_size_write(inode, old);
 		return err;
 	}
-	gmfs_region_free(gmfs_region_of(inode), x, gmfs_blocks_for(size), U32_MAX);
+	gmfs_pool_free(gmfs_pool_of(inode), x, gmfs_blocks_for(size), U32_MAX);
 	count_blocks(inode);
 	return 0;
 }
@@ -193,7 +198,7 @@ static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
 	int err;
 
 	/* vfs_fallocate() has checked that; loop and LIO call ->fallocate() themselves. */
-	to = min_t(loff_t, to, gmfs_region_of(inode)->size);
+	to = min_t(loff_t, to, inode->i_sb->s_maxbytes);
 	/* The rest of the block is behind EOF and empty: free the whole block. */
 	if (to >= i_size_read(inode))
 		to = round_up(to, GMFS_BLOCK_SIZE);
@@ -203,7 +208,7 @@ static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
 	if (!err)
 		err = gmfs_clear_edges(inode, from, to, &first, &last);
 	if (!err && first < last)
-		gmfs_region_free(gmfs_region_of(inode), x, first, last);
+		gmfs_pool_free(gmfs_pool_of(inode), x, first, last);
 	count_blocks(inode);
 	return err;
 }
@@ -213,12 +218,12 @@ static int gmfs_zero_range(struct inode *inode, loff_t from, loff_t to)
 	u32 first, last;
 	int err;
 
-	err = gmfs_file_fill(inode, from, to);
+	err = gmfs_file_fill(inode, from, to, NULL);
 	if (!err)
 		err = gmfs_clear_edges(inode, from, to, &first, &last);
 	if (!err && first < last)
-		err = gmfs_region_mark_unwritten(gmfs_region_of(inode), &gmfs_i(inode)->extents,
-						 first, last);
+		err = gmfs_pool_mark_unwritten(gmfs_pool_of(inode), &gmfs_i(inode)->extents,
+					       first, last);
 	return err;
 }
 
@@ -241,7 +246,7 @@ static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff
 	else if (mode & FALLOC_FL_ZERO_RANGE)
 		err = gmfs_zero_range(inode, from, to);
 	else
-		err = gmfs_file_fill(inode, from, to);
+		err = gmfs_file_fill(inode, from, to, NULL);
 	if (!err && extend)
 		err = gmfs_file_clear_eof(inode, to);
 	if (!err && extend)

@@ -39,7 +39,7 @@ static u32 gmfs_written_block(struct inode *inode, loff_t pos)
 
 	filemap_invalidate_lock_shared(inode->i_mapping);
 	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
-	if (block != GMFS_HOLE && !gmfs_region_is_written(gmfs_region_of(inode), block, 1))
+	if (block != GMFS_HOLE && !gmfs_pool_is_written(gmfs_pool_of(inode), block, 1))
 		block = GMFS_HOLE;
 	filemap_invalidate_unlock_shared(inode->i_mapping);
 	return block;
@@ -56,11 +56,11 @@ static int gmfs_ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block
 	if (*block != GMFS_HOLE && pos <= i_size_read(inode))
 		return 0;
 	filemap_invalidate_lock(mapping);
-	err = gmfs_file_fill(inode, pos, pos + len);
+	err = gmfs_file_fill(inode, pos, pos + len, NULL);
 	if (!err) {
 		*block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT,
 					      &contiguous);
-		err = gmfs_region_init_block(gmfs_region_of(inode), *block);
+		err = gmfs_pool_init_block(gmfs_pool_of(inode), *block);
 	}
 	if (!err && pos > i_size_read(inode))
 		err = gmfs_file_clear_eof(inode, pos);
@@ -90,7 +90,7 @@ static ssize_t gmfs_read_chunk(struct inode *inode, loff_t pos, u32 len,
 
 	if (block == GMFS_HOLE)
 		return iov_iter_zero(len, to) ?: -EFAULT;
-	map = gmfs_region_map(gmfs_region_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
+	map = gmfs_pool_map(gmfs_pool_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map)
 		return -ENOMEM;
 	copied = _copy_mc_to_iter(map, len, to);
@@ -167,7 +167,7 @@ static ssize_t gmfs_write_chunk(struct inode *inode, loff_t pos, u32 len,
 	err = gmfs_ready_block(inode, pos, len, &block);
 	if (err)
 		goto out;
-	map = gmfs_region_map(gmfs_region_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
+	map = gmfs_pool_map(gmfs_pool_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map) {
 		err = -ENOMEM;
 		goto out;
@@ -273,7 +273,7 @@ static int gmfs_copy_bytes(struct inode *in, loff_t pos_in, struct inode *out,
 	err = gmfs_ready_block(out, pos_out, len, &block);
 	if (err)
 		return err;
-	to = gmfs_region_map(gmfs_region_of(out), block, pos_out % GMFS_BLOCK_SIZE, len);
+	to = gmfs_pool_map(gmfs_pool_of(out), block, pos_out % GMFS_BLOCK_SIZE, len);
 	if (!to)
 		return -ENOMEM;
 	filemap_invalidate_lock_shared(in->i_mapping);

@@ -7,7 +7,9 @@
 #include <linux/completion.h>
 #include <linux/fs.h>
 #include <linux/kobject.h>
+#include <linux/nodemask.h>
 #include <linux/rwsem.h>
+#include <linux/seqlock.h>
 #include <linux/xarray.h>
 
 #include "mem/mem.h"
@@ -16,6 +18,16 @@
 #include "../kho/pure/xattrs.h"
 
 #define GMFS_MAGIC		0x676d6673	/* "gmfs" */
+
+/**
+ * struct gmfs_mpol - the NUMA policy of a mount
+ * @mode: MPOL_DEFAULT or another one (include/uapi/linux/mempolicy.h)
+ * @nodes: that it is about
+ */
+struct gmfs_mpol {
+	unsigned int mode;
+	nodemask_t nodes;
+};
 
 /**
  * struct gmfs_options - how the tree is mounted
@@ -29,6 +41,8 @@
  * @scrub: blocks are zeroed when they get free
  * @fileio: read() and write() work
  * @sparse: truncate() leaves a hole where a file grows
+ * @mpol: where blocks come from if neither the VMA nor the task has a policy; read under
+ *	gmfs_mpol_lock
  */
 struct gmfs_options {
 	unsigned int given;
@@ -40,11 +54,12 @@ struct gmfs_options {
 	bool scrub;
 	bool fileio;
 	bool sparse;
+	struct gmfs_mpol mpol;
 };
 
 /**
  * enum gmfs_loading - how far loading a tree has got
- * @GMFS_NOT_LOADED: its region could not be claimed, or loading failed; mounts fail
+ * @GMFS_NOT_LOADED: its pool could not be claimed, or loading failed; mounts fail
  * @GMFS_LOADING: mounts wait
  * @GMFS_LOADED: it can be mounted
  */
@@ -55,11 +70,11 @@ enum gmfs_loading {
 };
 
 /**
- * struct gmfs_tree - a pool: a tree of files and the region that they lie in
+ * struct gmfs_tree - a pool: a tree of files and the memory that they lie in
  * @list: of all trees; see fs/tree.c
  * @name: of the pool, constant
  * @loading: written once, by loading; read without a lock
- * @region: the memory; of size 0 if it could not be claimed
+ * @pool: the memory; without windows if it could not be claimed
  * @handover: how it gets to the next kernel, and the gate of all changes
  * @sb: the superblock while it is mounted; written with the gate held for writing
  * @options: how it is mounted; written with its s_umount held for writing
@@ -75,7 +90,7 @@ struct gmfs_tree {
 	struct list_head list;
 	const char *name;
 	enum gmfs_loading loading;
-	struct gmfs_region region;
+	struct gmfs_pool pool;
 	struct gmfs_handover handover;
 	struct super_block *sb;
 	struct gmfs_options options;
@@ -97,9 +112,9 @@ static inline struct gmfs_tree *gmfs_tree_of(const struct inode *inode)
 	return gmfs_tree(inode->i_sb);
 }
 
-static inline struct gmfs_region *gmfs_region_of(const struct inode *inode)
+static inline struct gmfs_pool *gmfs_pool_of(const struct inode *inode)
 {
-	return &gmfs_tree_of(inode)->region;
+	return &gmfs_tree_of(inode)->pool;
 }
 
 /* What gmfs_change_begin() and the others take. */
@@ -210,6 +225,15 @@ loff_t gmfs_llseek(struct file *file, loff_t offset, int whence);
 int gmfs_fiemap(struct inode *inode, struct fiemap_extent_info *info, u64 start,
 		u64 len);
 
+/* In policy.c */
+extern seqlock_t gmfs_mpol_lock;
+void gmfs_wish_for(struct inode *inode, const struct vm_area_struct *vma,
+		   struct gmfs_wish *wish);
+int gmfs_set_policy(struct vm_area_struct *vma, struct mempolicy *policy);
+const char *gmfs_mpol_parse(const char *text, struct gmfs_mpol *mpol);
+bool gmfs_mpol_fits(const struct gmfs_mpol *mpol, const struct gmfs_pool *p);
+void gmfs_mpol_show(struct seq_file *m, const struct gmfs_mpol *mpol);
+
 /* In prepare.c */
 void gmfs_file_prepare(struct inode *inode, u32 from, u32 to);
 
@@ -217,7 +241,8 @@ void gmfs_file_prepare(struct inode *inode, u32 from, u32 to);
 extern const struct inode_operations gmfs_file_inode_operations;
 extern const struct file_operations gmfs_file_operations;
 void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to);
-int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to);
+int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to,
+		   const struct vm_area_struct *vma);
 int gmfs_file_clear_eof(struct inode *inode, loff_t to);
 int gmfs_file_resize(struct inode *inode, loff_t size);
 

@@ -255,7 +255,7 @@ void gmfs_inode_evict(struct inode *inode)
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
 	if (!inode->i_nlink)
-		gmfs_region_free(&tree->region, &gi->extents, 0, U32_MAX);
+		gmfs_pool_free(&tree->pool, &gi->extents, 0, U32_MAX);
 	gmfs_extents_destroy(&gi->extents);
 	gmfs_uncharge(tree, GMFS_IMAGE_INODE + gi->xattrs.size);
 	if (S_ISLNK(inode->i_mode) && inode->i_link)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Loading and unloading: find the pools, claim their regions, take the filesystem's name,
+ * Loading and unloading: find the pools, claim their windows, take the filesystem's name,
  * take over what the last kernel left, and only then let mounts go on. What can fail for
  * another reason than want of memory comes before the take-over: KHO gives an image once.
  *
@@ -52,7 +52,7 @@ static const struct kernel_param_ops region_ops = {
 };
 
 module_param_cb(region, &region_ops, NULL, 0444);
-MODULE_PARM_DESC(region, "[NAME:]SIZE[@ADDR] of a pool; once for each pool, instead of guestmemfs= on the kernel command line");
+MODULE_PARM_DESC(region, "[NAME:]SIZE[@ADDR][,SIZE[@ADDR]]... of a pool; once for each pool, instead of guestmemfs= on the kernel command line");
 
 /* The pools of a command line, claimed or not. Returns 0 if one is claimed. */
 static int __init gmfs_create_trees(const char *cmdline)
@@ -61,14 +61,15 @@ static int __init gmfs_create_trees(const char *cmdline)
 	struct gmfs_pool_arg *pools;
 	int err = -ENODEV;
 
-	pools = kcalloc(GMFS_MAX_POOLS + 1, sizeof(*pools), GFP_KERNEL);
+	pools = kvcalloc(GMFS_MAX_POOLS + 1, sizeof(*pools), GFP_KERNEL);
 	if (!pools)
 		return -ENOMEM;
 	nr = gmfs_find_pools(region_args ?: cmdline, cmdline, GMFS_BLOCK_SIZE, pools);
 	for (i = 0; i < nr; i++) {
 		if (pools[i].why)
+			/* A line of the log has 1 KiB, and the reason is at its end. */
 			pr_err("%s=%.*s: %s\n", region_args ? "region" : "guestmemfs",
-			       (int)pools[i].value_len, pools[i].value, pools[i].why);
+			       (int)min(pools[i].value_len, 200), pools[i].value, pools[i].why);
 		err = gmfs_tree_create(&pools[i]);
 		if (err == -ENOMEM)
 			break;
@@ -76,7 +77,7 @@ static int __init gmfs_create_trees(const char *cmdline)
 	}
 	if (!nr)
 		pr_err("no pool: boot with guestmemfs=SIZE memmap=SIZE$ADDR, or load with region=SIZE@ADDR\n");
-	kfree(pools);
+	kvfree(pools);
 	return nr_claimed && err != -ENOMEM ? 0 : err;
 }
 

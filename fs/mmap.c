@@ -157,6 +157,9 @@ static const struct vm_operations_struct gmfs_pfn_vm_operations = {
 	.may_split	= gmfs_vma_may_split,
 	.fault		= gmfs_fault,
 	.huge_fault	= gmfs_huge_fault,
+#ifdef CONFIG_NUMA
+	.set_policy	= gmfs_set_policy,
+#endif
 };
 
 static const struct vm_operations_struct gmfs_paged_vm_operations = {

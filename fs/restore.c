@@ -23,22 +23,27 @@ static struct timespec64 inode_time(const struct gmfs_image_time *t)
 	return (struct timespec64){ t->sec, t->nsec };
 }
 
-/* The bit of a block without a file means nothing: a free block is unwritten. */
-static void take_written(struct gmfs_region *r, const u8 *written, const struct gmfs_extent *e)
+/*
+ * The bit of a block without a file means nothing: a free block is unwritten. @start is the
+ * number of the extent's first block in the pool.
+ */
+static void take_written(struct gmfs_pool *p, const u8 *written, const struct gmfs_extent *e,
+			 u32 start)
 {
-	u32 i;
+	u32 i, n;
 
-	for (i = e->start; i < e->start + e->nr; i++)
+	for (n = 0; n < e->nr; n++) {
+		i = e->start + n;
 		if (written[i / 8] >> (i % 8) & 1)
-			__set_bit(i, r->written);
+			__set_bit(start + n, p->written);
+	}
 }
 
-static int gmfs_take_extents(struct gmfs_region *r, struct gmfs_inode *gi,
-			     const struct gmfs_image_inode *i,
-			     const u8 *written)
+static int gmfs_take_extents(struct gmfs_pool *p, struct gmfs_inode *gi,
+			     const struct gmfs_image *img, const struct gmfs_image_inode *i)
 {
 	struct gmfs_extent e;
-	u32 n;
+	u32 n, start;
 	int err;
 
 	err = gmfs_extents_reserve(&gi->extents, i->nr_extents);
@@ -46,18 +51,19 @@ static int gmfs_take_extents(struct gmfs_region *r, struct gmfs_inode *gi,
 		return err;
 	for (n = 0; n < i->nr_extents; n++) {
 		e = gmfs_image_extent(i, n);
-		err = gmfs_blocks_take(&r->blocks, e.start, e.nr);
+		start = gmfs_image_block(img, e.start);
+		err = gmfs_blocks_take(&p->blocks, start, e.nr);
 		if (err)
 			return err;
-		gmfs_extents_insert(&gi->extents, e);
-		take_written(r, written, &e);
+		gmfs_extents_insert(&gi->extents, (struct gmfs_extent){ e.at, start, e.nr });
+		take_written(p, img->written, &e, start);
 		gi->vfs.i_blocks += (u64)e.nr << (GMFS_BLOCK_SHIFT - 9);
 	}
 	return 0;
 }
 
-static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image_inode *i,
-			    const u8 *written)
+static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image *img,
+			    const struct gmfs_image_inode *i)
 {
 	struct gmfs_tree *tree = gmfs_tree(sb);
 	dev_t dev = MKDEV(i->major, i->minor);
@@ -87,7 +93,7 @@ static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image_inod
 		atomic64_sub(i_size_read(inode) + 1, &tree->room);
 		return inode->i_link ? 0 : -ENOMEM;
 	}
-	return gmfs_take_extents(&tree->region, gmfs_i(inode), i, written);
+	return gmfs_take_extents(&tree->pool, gmfs_i(inode), img, i);
 }
 
 /* Give a name to an inode. The first one takes over the inode's reference. */
@@ -163,7 +169,7 @@ static int gmfs_build_inodes(struct super_block *sb, struct build *b)
 			if (err)
 				return err;
 		}
-		err = gmfs_build_inode(sb, &i, b->img.written);
+		err = gmfs_build_inode(sb, &b->img, &i);
 		if (err)
 			return err;
 	}
@@ -215,14 +221,13 @@ int gmfs_build_tree(struct super_block *sb)
 {
 	struct gmfs_tree *tree = gmfs_tree(sb);
 	struct gmfs_handover *h = &tree->handover;
-	struct gmfs_image_region region = gmfs_image_region(h);
 	struct build *b = kzalloc(sizeof(*b), GFP_KERNEL);
 	int err = -ENOMEM;
 
 	if (!b)
 		return err;
 	xa_init(&b->pos);
-	err = gmfs_image_check(&b->img, h->image, h->image_size, &region);
+	err = gmfs_image_check(&b->img, h->image, h->image_size, &h->layout);
 	if (err) {
 		if (err != -ENOMEM)
 			gmfs_quarantine(h, b->img.why);
@@ -232,8 +237,8 @@ int gmfs_build_tree(struct super_block *sb)
 	b->queue = kvcalloc(b->img.nr_inodes, sizeof(*b->queue), GFP_KERNEL);
 	if (!b->queue)
 		goto out;
-	gmfs_region_reset(&tree->region);
-	atomic64_set(&tree->room, gmfs_image_room(&region));
+	gmfs_pool_reset(&tree->pool);
+	atomic64_set(&tree->room, gmfs_image_room(&h->layout));
 	err = gmfs_build_inodes(sb, b);
 	if (!err)
 		err = gmfs_build_names(sb, b);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/fs/guestmemfs: a directory for each pool, with the state of its region and its tree,
+ * /sys/fs/guestmemfs: a directory for each pool, with the state of its windows and its tree,
  * and the switch for all. One value a file; Documentation/ABI/testing/sysfs-fs-guestmemfs
  * has them all.
  */
 #include <linux/kobject.h>
+#include <linux/nodemask.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
@@ -42,15 +43,15 @@ static const char *state(const struct gmfs_handover *h)
 	return h->mounted ? "mounted" : "unmounted";
 }
 
-/* Without the head. */
+/* Without the heads. */
 static u32 blocks(const struct gmfs_tree *tree)
 {
-	return tree->region.blocks.nr - GMFS_HEAD_BLOCKS(tree->region.blocks.nr);
+	return gmfs_pool_nr_usable(&tree->pool);
 }
 
 static u32 blocks_free(const struct gmfs_tree *tree)
 {
-	return READ_ONCE(tree->region.blocks.nr_free);
+	return READ_ONCE(tree->pool.blocks.nr_free);
 }
 
 /* Beside the root directory. */
@@ -61,7 +62,6 @@ static u32 files(const struct gmfs_tree *tree)
 	return nr ? nr - 1 : 0;
 }
 
-SHOW(region, "0x%llx@0x%llx\n", tree->region.size, tree->region.base);
 SHOW(block_size, "%lu\n", GMFS_BLOCK_SIZE);
 SHOW(state, "%s\n", state(h));
 SHOW(carriers, "region%s\n", gmfs_kho_is_on() ? " kho" : "");
@@ -73,6 +73,77 @@ SHOW(blocks_used, "%u\n", blocks(tree) - blocks_free(tree));
 SHOW(blocks_free, "%u\n", blocks_free(tree));
 SHOW(quarantine, "%s\n", h->quarantine ?: "");
 
+static u32 window_blocks(const struct gmfs_pool *p, u32 i)
+{
+	u32 nr = p->windows[i].size >> GMFS_BLOCK_SHIFT;
+
+	return nr - GMFS_HEAD_BLOCKS(nr);
+}
+
+static u32 window_free(const struct gmfs_pool *p, u32 i)
+{
+	return READ_ONCE(p->blocks.windows[i].nr_free);
+}
+
+/* GMFS_MAX_WINDOWS lines fit into the page that sysfs gives. */
+static ssize_t emit_windows(const struct gmfs_tree *tree, char *buf)
+{
+	const struct gmfs_pool *p = &tree->pool;
+	const struct gmfs_window *w;
+	ssize_t len = 0;
+	u32 i;
+
+	for (i = 0; i < p->nr_windows; i++) {
+		w = &p->windows[i];
+		len += sysfs_emit_at(buf, len, "0x%llx@0x%llx %d %u %u%s\n",
+				     w->size, w->base, w->node, window_blocks(p, i),
+				     window_free(p, i),
+				     i == tree->handover.slots.head.main ? " main" : "");
+	}
+	return len;
+}
+
+static ssize_t emit_nodes(const struct gmfs_tree *tree, char *buf)
+{
+	const struct gmfs_pool *p = &tree->pool;
+	u32 i, blocks, nr_free;
+	ssize_t len = 0;
+	int node;
+
+	for_each_node(node) {
+		blocks = 0;
+		nr_free = 0;
+		for (i = 0; i < p->nr_windows; i++) {
+			if (p->windows[i].node != node)
+				continue;
+			blocks += window_blocks(p, i);
+			nr_free += window_free(p, i);
+		}
+		if (blocks)
+			len += sysfs_emit_at(buf, len, "%d %u %u\n", node, blocks,
+					     nr_free);
+	}
+	return len;
+}
+
+#define SHOW_LIST(name) \
+static ssize_t name##_show(struct kobject *kobj, struct kobj_attribute *attr, \
+			   char *buf) \
+{ \
+	struct gmfs_tree *tree = tree_of(kobj); \
+	ssize_t len; \
+	\
+	if (down_read_killable(&tree->handover.change)) \
+		return -EINTR; \
+	len = emit_##name(tree, buf); \
+	up_read(&tree->handover.change); \
+	return len; \
+} \
+static struct kobj_attribute name##_attr = __ATTR_RO(name)
+
+SHOW_LIST(windows);
+SHOW_LIST(nodes);
+
 /* Looks at all free runs with the allocator's lock held, so it is for root alone. */
 static ssize_t largest_free_show(struct kobject *kobj, struct kobj_attribute *attr,
 				 char *buf)
@@ -82,12 +153,12 @@ static ssize_t largest_free_show(struct kobject *kobj, struct kobj_attribute *at
 
 	if (down_read_killable(&tree->handover.change))
 		return -EINTR;
-	if (mutex_lock_killable(&tree->region.lock)) {
+	if (mutex_lock_killable(&tree->pool.lock)) {
 		up_read(&tree->handover.change);
 		return -EINTR;
 	}
-	nr = gmfs_blocks_largest(&tree->region.blocks);
-	mutex_unlock(&tree->region.lock);
+	nr = gmfs_blocks_largest(&tree->pool.blocks);
+	mutex_unlock(&tree->pool.lock);
 	up_read(&tree->handover.change);
 	return sysfs_emit(buf, "%u\n", nr);
 }
@@ -136,7 +207,8 @@ static const struct bin_attribute image_attr = {
 };
 
 static struct attribute *attrs[] = {
-	&region_attr.attr,
+	&windows_attr.attr,
+	&nodes_attr.attr,
 	&block_size_attr.attr,
 	&state_attr.attr,
 	&carriers_attr.attr,

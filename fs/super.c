@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
 #include <guestmemfs/abi.h>
+#include <linux/ctype.h>
 #include <linux/exportfs.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
@@ -40,22 +41,22 @@ static void gmfs_free_inode(struct inode *inode)
 static int gmfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 {
 	struct gmfs_tree *tree = gmfs_tree(dentry->d_sb);
-	struct gmfs_region *r = &tree->region;
+	struct gmfs_pool *p = &tree->pool;
 	unsigned int used = atomic_read(&tree->nr_inodes);
 	s64 room = max(atomic64_read(&tree->room), 0);
 
 	buf->f_type = GMFS_MAGIC;
 	buf->f_bsize = GMFS_BLOCK_SIZE;
 	buf->f_frsize = GMFS_BLOCK_SIZE;
-	buf->f_blocks = r->blocks.nr - GMFS_HEAD_BLOCKS(r->blocks.nr);
-	buf->f_bfree = READ_ONCE(r->blocks.nr_free);
+	buf->f_blocks = gmfs_pool_nr_usable(p);
+	buf->f_bfree = READ_ONCE(p->blocks.nr_free);
 	buf->f_bavail = buf->f_bfree;
 	buf->f_files = max(used, READ_ONCE(tree->options.nr_inodes));
 	buf->f_ffree = min_t(u64, buf->f_files - used,
 			     room / (GMFS_IMAGE_INODE + GMFS_IMAGE_NAME(GMFS_MAX_NAME)));
 	buf->f_files = used + buf->f_ffree;
 	buf->f_namelen = GMFS_MAX_NAME;
-	buf->f_fsid = u64_to_fsid(r->base);
+	buf->f_fsid = u64_to_fsid(p->windows[0].base);
 	return 0;
 }
 
@@ -75,7 +76,7 @@ struct context {
 
 enum {
 	OPT_UID, OPT_GID, OPT_MODE, OPT_NR_INODES, OPT_HUGE, OPT_SCRUB,
-	OPT_FILEIO, OPT_SPARSE, OPT_DISCARD,
+	OPT_FILEIO, OPT_SPARSE, OPT_MPOL, OPT_DISCARD,
 };
 
 #define GIVEN(opt)	BIT(OPT_##opt)
@@ -97,6 +98,7 @@ static const struct fs_parameter_spec gmfs_parameters[] = {
 	fsparam_flag_no("scrub",	OPT_SCRUB),
 	fsparam_flag_no("fileio",	OPT_FILEIO),
 	fsparam_flag_no("sparse",	OPT_SPARSE),
+	fsparam_string("mpol",		OPT_MPOL),
 	fsparam_flag("discard",		OPT_DISCARD),
 	{}
 };
@@ -106,6 +108,7 @@ static int gmfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	struct context *c = fc->fs_private;
 	struct gmfs_options *o = &c->options;
 	struct fs_parse_result result;
+	const char *why;
 	int opt = fs_parse(fc, gmfs_parameters, param, &result);
 
 	switch (opt) {
@@ -144,6 +147,11 @@ static int gmfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
 	case OPT_SPARSE:
 		o->sparse = !result.negated;
 		break;
+	case OPT_MPOL:
+		why = gmfs_mpol_parse(param->string, &o->mpol);
+		if (why)
+			return invalfc(fc, "mpol %s", why);
+		break;
 	case OPT_DISCARD:
 		c->discard = true;
 		return 0;
@@ -173,6 +181,8 @@ static void apply(struct gmfs_options *o, const struct gmfs_options *change)
 		o->fileio = change->fileio;
 	if (change->given & GIVEN(SPARSE))
 		o->sparse = change->sparse;
+	if (change->given & GIVEN(MPOL))
+		o->mpol = change->mpol;
 	o->given |= change->given;
 }
 
@@ -195,15 +205,18 @@ static bool same_root(const struct inode *root, const struct gmfs_options *chang
 
 static void set_options(struct gmfs_tree *tree, const struct gmfs_options *o)
 {
+	write_seqlock(&gmfs_mpol_lock);
 	tree->options = *o;
-	WRITE_ONCE(tree->region.scrub, o->scrub);
+	write_sequnlock(&gmfs_mpol_lock);
+	WRITE_ONCE(tree->pool.scrub, o->scrub);
 }
 
 static bool same(const struct gmfs_options *a, const struct gmfs_options *b)
 {
 	return a->nr_inodes == b->nr_inodes && a->huge == b->huge &&
 	       a->scrub == b->scrub && a->fileio == b->fileio &&
-	       a->sparse == b->sparse;
+	       a->sparse == b->sparse && a->mpol.mode == b->mpol.mode &&
+	       nodes_equal(a->mpol.nodes, b->mpol.nodes);
 }
 
 static int gmfs_show_options(struct seq_file *m, struct dentry *root)
@@ -228,7 +241,17 @@ static int gmfs_show_options(struct seq_file *m, struct dentry *root)
 		seq_puts(m, ",fileio");
 	if (o->sparse)
 		seq_puts(m, ",sparse");
+	gmfs_mpol_show(m, &o->mpol);
 	return 0;
+}
+
+static int gmfs_check_mpol(struct fs_context *fc, const struct gmfs_tree *tree,
+			   const struct gmfs_options *o)
+{
+	if (!(o->given & GIVEN(MPOL)) || gmfs_mpol_fits(&o->mpol, &tree->pool))
+		return 0;
+	return invalfc(fc, "mpol=bind:%*pbl: pool %s has no window there: see /sys/fs/guestmemfs/%s/windows",
+		       nodemask_pr_args(&o->mpol.nodes), tree->name, tree->name);
 }
 
 static int gmfs_reconfigure(struct fs_context *fc)
@@ -236,7 +259,10 @@ static int gmfs_reconfigure(struct fs_context *fc)
 	struct gmfs_tree *tree = gmfs_tree(fc->root->d_sb);
 	struct context *c = fc->fs_private;
 	struct gmfs_options o = tree->options;
+	int err = gmfs_check_mpol(fc, tree, &c->options);
 
+	if (err)
+		return err;
 	if (!same_root(d_inode(fc->root), &c->options))
 		return invalfc(fc, "uid, gid and mode are for the first mount: use chown and chmod");
 	c->options.given &= ~GIVEN_ROOT;
@@ -293,8 +319,8 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	int err;
 
 	c->filled = true;
-	/* A file with holes can be as large as the region, but has no block beyond it. */
-	sb->s_maxbytes = tree->region.size;
+	/* Not the pool's size, which can be another one when the file is seen again. */
+	sb->s_maxbytes = GMFS_MAX_BLOCKS * GMFS_BLOCK_SIZE;
 	/* Blocks are larger than the VFS lets a block size be. */
 	sb->s_blocksize = PAGE_SIZE;
 	sb->s_blocksize_bits = PAGE_SHIFT;
@@ -329,6 +355,9 @@ static int gmfs_get_tree(struct fs_context *fc)
 		errorf(fc, "guestmemfs: pool %s was not loaded: the kernel log says why", tree->name);
 		return -ENODEV;
 	}
+	err = gmfs_check_mpol(fc, tree, &c->options);
+	if (err)
+		return err;
 	err = get_tree_keyed(fc, gmfs_fill_super, tree);
 	if (err || c->filled)
 		return err;
@@ -346,6 +375,27 @@ static int gmfs_get_tree(struct fs_context *fc)
 	return -EBUSY;
 }
 
+/* The next option of mount(2)'s list. A comma before a digit is one of mpol='s nodes. */
+static char *next_option(char **list)
+{
+	char *option = *list, *comma;
+
+	if (!option)
+		return NULL;
+	comma = strchr(option, ',');
+	while (comma && isdigit(comma[1]))
+		comma = strchr(comma + 1, ',');
+	*list = comma ? comma + 1 : NULL;
+	if (comma)
+		*comma = '\0';
+	return option;
+}
+
+static int gmfs_parse_monolithic(struct fs_context *fc, void *data)
+{
+	return vfs_parse_monolithic_sep(fc, data, next_option);
+}
+
 static void gmfs_free_fc(struct fs_context *fc)
 {
 	kfree(fc->fs_private);
@@ -353,6 +403,7 @@ static void gmfs_free_fc(struct fs_context *fc)
 
 static const struct fs_context_operations gmfs_context_operations = {
 	.parse_param	= gmfs_parse_param,
+	.parse_monolithic = gmfs_parse_monolithic,
 	.get_tree	= gmfs_get_tree,
 	.reconfigure	= gmfs_reconfigure,
 	.free		= gmfs_free_fc,

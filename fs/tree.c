@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Trees: their list, their life, and how one becomes that of a superblock and an image
- * again. A tree belongs to its region and not to a mount.
+ * again. A tree belongs to its pool and not to a mount.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -33,32 +33,36 @@ static const struct gmfs_tree_ops tree_ops = {
 
 static int gmfs_tree_claim(struct gmfs_tree *tree, const struct gmfs_pool_arg *pool)
 {
+	u32 i;
 	int err;
 
 	if (pool->why)
 		return -EINVAL;
-	err = gmfs_region_claim(&tree->region, pool->base, pool->size);
+	err = gmfs_pool_claim(&tree->pool, pool->windows, pool->nr_windows);
+	if (err)
+		return err;
+	err = gmfs_handover_setup(&tree->handover, &tree->pool, &tree_ops, tree->name);
 	if (err)
 		return err;
 	xa_init(&tree->inodes);
 	init_rwsem(&tree->xattr_lock);
 	gmfs_status_setup(tree);
-	gmfs_handover_setup(&tree->handover, &tree->region, &tree_ops, tree->name);
-	gmfs_log(&tree->handover, pr_info, "region of %llu MiB at 0x%llx\n",
-		 pool->size >> 20, pool->base);
+	for (i = 0; i < pool->nr_windows; i++)
+		gmfs_log(&tree->handover, pr_info, "window of %llu MiB at 0x%llx\n",
+			 pool->windows[i].size >> 20, pool->windows[i].base);
 	tree->loading = GMFS_LOADING;
 	return 0;
 }
 
 /**
- * gmfs_tree_create - claim a pool's region for a tree; mounts of it wait until it is loaded
+ * gmfs_tree_create - claim a pool's windows for a tree; mounts of it wait until it is loaded
  * @pool: what the command line says
  *
  * A tree whose pool cannot be claimed is kept by its name alone: a mount of it shall
  * fail, and not mount another one.
  *
  * Context: before the filesystem is registered; may sleep.
- * Return: 0; -ENOMEM; -EINVAL if @pool says why; as gmfs_region_claim().
+ * Return: 0; -ENOMEM; -EINVAL if @pool says why; as gmfs_pool_claim().
  */
 int gmfs_tree_create(const struct gmfs_pool_arg *pool)
 {
@@ -127,8 +131,9 @@ void gmfs_trees_destroy(void)
 
 	list_for_each_entry_safe(tree, next, &trees, list) {
 		list_del(&tree->list);
-		if (tree->region.size)
-			gmfs_region_release(&tree->region);
+		gmfs_handover_destroy(&tree->handover);
+		if (tree->pool.nr_windows)
+			gmfs_pool_release(&tree->pool);
 		kfree(tree->name);
 		kfree(tree);
 	}
@@ -183,7 +188,7 @@ struct gmfs_tree *gmfs_tree_find(const char *name)
  * @bytes: how much, at most; gmfs_uncharge() gives it back
  *
  * Context: inside gmfs_change_begin(), or for an inode that has no link yet.
- * Return: 0, or -ENOSPC if the region's head could not hold such an image.
+ * Return: 0, or -ENOSPC if the windows' heads could not hold such an image.
  */
 int gmfs_charge(struct gmfs_tree *tree, u32 bytes)
 {

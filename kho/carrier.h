@@ -14,34 +14,54 @@
 #endif
 
 /**
- * struct gmfs_slots - the region carrier: what is known of the head
- * @region: whose head it is
- * @stamp: of this kernel; the time when the head was last read
+ * struct gmfs_slots - the region carrier: what is known of the heads
+ * @layout: the windows whose heads they are
+ * @head: the heads; mapped while they are read or written
+ * @stamp: of this kernel; the time when the heads were last read
  * @kexec: this kernel was started by kexec
  * @generation: of the image that was found or written last
- * @moved: where the head of another region was found, or 0
- * @places: where to look for such a head
+ * @moved: where the head of another window was found, or 0
+ * @places: where to look for such a head, for kfree()
  * @nr_places: how many
  */
 struct gmfs_slots {
-	struct gmfs_image_region region;
+	struct gmfs_layout *layout;
+	struct gmfs_head head;
 	struct gmfs_stamp stamp;
 	bool kexec;
 	u64 generation;
 	phys_addr_t moved;
-	u64 places[8];
+	u64 *places;
 	unsigned int nr_places;
 };
 
+/**
+ * struct gmfs_left - what the last kernel left in the heads
+ * @err: 0 or -errno, as from gmfs_slots_retrieve()
+ * @image: for kvfree(), or NULL
+ * @size: bytes at @image
+ * @version: of the main window's head, 0 without one
+ * @disputed: a window belongs to another pool, or the main window is absent
+ * @why: why the heads are not accepted
+ */
+struct gmfs_left {
+	int err;
+	void *image;
+	size_t size;
+	u32 version;
+	bool disputed;
+	char why[160];
+};
+
 /* In carrier_region.c */
-void gmfs_slots_init(struct gmfs_slots *s, const struct gmfs_image_region *region,
-		     const uuid_t *boot_id, bool kexec);
-void gmfs_slots_expect(struct gmfs_slots *s, const u64 *places, unsigned int nr);
+int gmfs_slots_init(struct gmfs_slots *s, struct gmfs_layout *layout,
+		    const uuid_t *boot_id, bool kexec);
+void gmfs_slots_destroy(struct gmfs_slots *s);
 int gmfs_slots_publish(struct gmfs_slots *s, const void *image, size_t size);
 int gmfs_slots_open(struct gmfs_slots *s);
 int gmfs_slots_wipe(struct gmfs_slots *s);
 int gmfs_slots_date(struct gmfs_slots *s);
-int gmfs_slots_retrieve(struct gmfs_slots *s, void **image, size_t *size, char *why);
+int gmfs_slots_retrieve(struct gmfs_slots *s, struct gmfs_left *left);
 u64 gmfs_slots_generation(const struct gmfs_slots *s);
 
 #if GMFS_HAVE_KHO

@@ -2,8 +2,8 @@
 /**
  * DOC: the region carrier
  *
- * The head of the region holds an image from umount to mount, from rmmod to
- * insmod and from kernel to kernel, on any kernel. It is mapped only while it is
+ * The heads of a pool's windows hold an image from umount to mount, from rmmod to
+ * insmod and from kernel to kernel, on any kernel. They are mapped only while they are
  * read or written.
  *
  * Nothing here is called concurrently: callers hold the tree's gate for
@@ -14,6 +14,7 @@
 #include <guestmemfs/abi.h>
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
 #include <linux/smp.h>
 #include <linux/string.h>
 #include <linux/timekeeping.h>
@@ -34,9 +35,9 @@ void gmfs_seal_store(void *to, const void *from, size_t len)
 	wmb();
 }
 
-u32 gmfs_crc32c(const void *data, size_t len)
+u32 gmfs_crc32c(u32 crc, const void *data, size_t len)
 {
-	return ~gmfs_crc32c_update(~0, data, len);
+	return ~gmfs_crc32c_update(~crc, data, len);
 }
 
 static void gmfs_read_clocks(void *stamp)
@@ -47,45 +48,62 @@ static void gmfs_read_clocks(void *stamp)
 	now->wall = ktime_get_real_ns();
 }
 
-static int gmfs_map_head(struct gmfs_slots *s, struct gmfs_head *head)
+static void gmfs_unmap_heads(struct gmfs_slots *s)
 {
-	head->region = s->region;
-	head->map = memremap(s->region.base,
-			     gmfs_slot_size(&s->region) * GMFS_NR_SLOTS,
-			     MEMREMAP_WB);
+	u32 i;
+
+	for (i = 0; i < s->layout->nr_windows && s->head.maps[i]; i++) {
+		memunmap(s->head.maps[i]);
+		s->head.maps[i] = NULL;
+	}
+}
+
+static int gmfs_map_heads(struct gmfs_slots *s)
+{
+	u32 i;
+
+	for (i = 0; i < s->layout->nr_windows; i++) {
+		s->head.maps[i] = memremap(s->layout->windows[i].base,
+					   gmfs_head_size(s->layout, i), MEMREMAP_WB);
+		if (!s->head.maps[i]) {
+			gmfs_unmap_heads(s);
+			return -ENOMEM;
+		}
+	}
 	/* The counters of other CPUs may differ; kexec jumps from CPU 0 to the next CPU 0. */
 	if (smp_call_function_single(0, gmfs_read_clocks, &s->stamp, 1))
 		gmfs_read_clocks(&s->stamp);
 	s->stamp.tsc_khz = tsc_khz;
-	return head->map ? 0 : -ENOMEM;
+	return 0;
 }
 
 /**
- * gmfs_slots_init - whose head it is, and who asks
- * @s: the carrier
- * @region: whose head it is
+ * gmfs_slots_init - whose heads they are, and who asks
+ * @s: the carrier, zeroed
+ * @layout: the windows; must stay
  * @boot_id: of this boot
  * @kexec: this kernel was started by kexec
+ *
+ * Context: may sleep. Where the windows' memory may have other heads, @s->places, is for the
+ * caller to say. gmfs_slots_destroy() follows, also on failure.
+ * Return: 0, or -ENOMEM.
  */
-void gmfs_slots_init(struct gmfs_slots *s, const struct gmfs_image_region *region,
-		     const uuid_t *boot_id, bool kexec)
+int gmfs_slots_init(struct gmfs_slots *s, struct gmfs_layout *layout,
+		    const uuid_t *boot_id, bool kexec)
 {
-	*s = (struct gmfs_slots){ .region = *region, .kexec = kexec };
+	s->layout = layout;
+	s->kexec = kexec;
 	export_uuid(s->stamp.boot_id, boot_id);
+	s->head.layout = layout;
+	s->head.maps = kcalloc(layout->nr_windows, sizeof(*s->head.maps), GFP_KERNEL);
+	return s->head.maps ? 0 : -ENOMEM;
 }
 
-/**
- * gmfs_slots_expect - say where inside the region another region may have begun
- * @s: the carrier
- * @places: physical addresses of blocks
- * @nr: how many; those beyond the eighth are ignored
- *
- * Context: after gmfs_slots_init().
- */
-void gmfs_slots_expect(struct gmfs_slots *s, const u64 *places, unsigned int nr)
+/* Undoes gmfs_slots_init(). */
+void gmfs_slots_destroy(struct gmfs_slots *s)
 {
-	s->nr_places = min(nr, ARRAY_SIZE(s->places));
-	memcpy(s->places, places, s->nr_places * sizeof(*places));
+	kfree(s->head.maps);
+	kfree(s->places);
 }
 
 /**
@@ -100,13 +118,13 @@ void gmfs_slots_expect(struct gmfs_slots *s, const u64 *places, unsigned int nr)
  */
 int gmfs_slots_publish(struct gmfs_slots *s, const void *image, size_t size)
 {
-	struct gmfs_head head;
-	int err = gmfs_map_head(s, &head);
+	int err = gmfs_map_heads(s);
 
 	if (err)
 		return err;
-	err = gmfs_head_seal(&head, image, size, &s->stamp, &s->generation);
-	memunmap(head.map);
+	err = gmfs_head_seal(&s->head, image, size, &s->stamp, &s->generation);
+	s->layout->known = ~0ULL;
+	gmfs_unmap_heads(s);
 	return err;
 }
 
@@ -119,13 +137,13 @@ int gmfs_slots_publish(struct gmfs_slots *s, const void *image, size_t size)
  */
 int gmfs_slots_open(struct gmfs_slots *s)
 {
-	struct gmfs_head head;
-	int err = gmfs_map_head(s, &head);
+	int err = gmfs_map_heads(s);
 
 	if (err)
 		return err;
-	gmfs_head_open(&head, &s->stamp);
-	memunmap(head.map);
+	gmfs_head_open(&s->head, &s->stamp);
+	s->layout->known = ~0ULL;
+	gmfs_unmap_heads(s);
 	return 0;
 }
 
@@ -138,15 +156,15 @@ int gmfs_slots_open(struct gmfs_slots *s)
  */
 int gmfs_slots_wipe(struct gmfs_slots *s)
 {
-	struct gmfs_head head;
-	int err = gmfs_map_head(s, &head);
+	int err = gmfs_map_heads(s);
 	void *map;
 
 	if (err)
 		return err;
-	gmfs_head_wipe(&head);
+	gmfs_head_wipe(&s->head);
+	s->layout->known = ~0ULL;
 	s->generation = 0;
-	memunmap(head.map);
+	gmfs_unmap_heads(s);
 	if (s->moved) {
 		map = memremap(s->moved, PAGE_SIZE, MEMREMAP_WB);
 		if (!map)
@@ -167,13 +185,12 @@ int gmfs_slots_wipe(struct gmfs_slots *s)
  */
 int gmfs_slots_date(struct gmfs_slots *s)
 {
-	struct gmfs_head head;
-	int err = gmfs_map_head(s, &head);
+	int err = gmfs_map_heads(s);
 
 	if (err)
 		return err;
-	gmfs_head_date(&head, &s->stamp);
-	memunmap(head.map);
+	gmfs_head_date(&s->head, &s->stamp);
+	gmfs_unmap_heads(s);
 	return 0;
 }
 
@@ -200,8 +217,8 @@ static int gmfs_judge_moved(struct gmfs_slots *s, u64 at, struct gmfs_found *fou
 }
 
 /*
- * A region without a seal may have been somewhere else before: then the old head is
- * in the midst of the region. Touch as little memory as possible.
+ * A window without a seal may have been somewhere else before: then the old head is
+ * in the midst of the new one. Touch as little memory as possible.
  */
 static int gmfs_find_moved(struct gmfs_slots *s, struct gmfs_found *found)
 {
@@ -215,27 +232,25 @@ static int gmfs_find_moved(struct gmfs_slots *s, struct gmfs_found *found)
 	}
 	if (!s->moved)
 		return -ENOENT;
-	pr_info("another region's head is at %pa\n", &s->moved);
+	pr_info("another window's head is at %pa\n", &s->moved);
 	return -ENXIO;
 }
 
 /* gmfs_head_find(), and whether memory has lasted since. */
-static int gmfs_judge_head(struct gmfs_slots *s, const struct gmfs_head *head,
-			   struct gmfs_found *found)
+static int gmfs_judge_heads(struct gmfs_slots *s, struct gmfs_found *found)
 {
-	int err = gmfs_head_find(head, found);
+	int err;
 
+	if (!s->kexec && gmfs_head_wipe_old(&s->head, s->stamp.boot_id))
+		pr_info("what is in the region is from before the machine was reset: wiped\n");
+	err = gmfs_head_find(&s->head, found);
 	s->generation = found->generation;
 	if (err == -ENOENT)
 		return gmfs_find_moved(s, found);
 	switch (belief(s, found)) {
 	case GMFS_BELIEVED:
+	case GMFS_FIRMWARE:	/* all of that are wiped */
 		break;
-	case GMFS_FIRMWARE:
-		pr_info("what is in the region is from before the machine was reset: wiped\n");
-		gmfs_head_wipe(head);
-		s->generation = 0;
-		return gmfs_find_moved(s, found);
 	case GMFS_TSC_BACK:
 		return -ETIME;
 	case GMFS_CLOCKS_DIFFER:
@@ -244,39 +259,50 @@ static int gmfs_judge_head(struct gmfs_slots *s, const struct gmfs_head *head,
 	return err;
 }
 
+/* Without a head nothing says which windows belong to an image that KHO may have. */
+static u64 known(const struct gmfs_found *found, int err)
+{
+	return err == -ENOENT || !found->known ? ~0ULL : found->known;
+}
+
 /**
- * gmfs_slots_retrieve - get the image that is in the head
+ * gmfs_slots_retrieve - get the image that is in the heads
  * @s: the carrier
- * @image: a copy, to be freed with kvfree(); set on success, -ETIME and -ESTALE
- * @size: bytes; set with @image
- * @why: of 160 bytes: what is wrong; set on failure but -ENOENT and -ENOMEM
+ * @left: zeroed; the image is set on success, -ETIME and -ESTALE, and the reason on failure but
+ *	-ENOENT and -ENOMEM
  *
- * It stays in the head. If firmware began this kernel, an image of an earlier boot is
- * wiped, so that no later kernel believes it.
+ * It stays in the heads. If firmware began this kernel, an image of an earlier boot is
+ * wiped, so that no later kernel believes it. Afterwards the layout says which windows are
+ * known.
  *
  * Context: may sleep.
  * Return: 0; -ENOENT without an image; -ENOMEM; -ETIME if the time-stamp counter went
  * back since then; -ESTALE if the clocks do not agree about the time since then; as
  * gmfs_head_find().
  */
-int gmfs_slots_retrieve(struct gmfs_slots *s, void **image, size_t *size, char *why)
+int gmfs_slots_retrieve(struct gmfs_slots *s, struct gmfs_left *left)
 {
 	struct gmfs_found found;
-	struct gmfs_head head;
 	int err;
 
-	err = gmfs_map_head(s, &head);
-	if (err)
-		return err;
-	err = gmfs_judge_head(s, &head, &found);
-	strscpy(why, found.why, sizeof(found.why));
+	left->err = gmfs_map_heads(s);
+	if (left->err)
+		return left->err;
+	err = gmfs_judge_heads(s, &found);
+	s->layout->known = known(&found, err);
+	left->version = found.version;
+	left->disputed = found.disputed;
+	strscpy(left->why, found.why, sizeof(left->why));
 	if (!err || err == -ETIME || err == -ESTALE) {
-		*image = kvmemdup(found.image, found.size, GFP_KERNEL);
-		*size = found.size;
-		if (!*image)
+		left->image = kvmalloc(found.size, GFP_KERNEL);
+		left->size = found.size;
+		if (left->image)
+			gmfs_head_copy(&s->head, &found, left->image);
+		else
 			err = -ENOMEM;
 	}
-	memunmap(head.map);
+	gmfs_unmap_heads(s);
+	left->err = err;
 	return err;
 }
 

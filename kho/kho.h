@@ -33,7 +33,7 @@ struct gmfs_tree_ops {
 /**
  * struct gmfs_handover - a tree on its way from kernel to kernel
  * @name: of the tree's pool, constant
- * @region: its memory, constant
+ * @pool: its memory, constant
  * @ops: what the filesystem does, constant
  * @change: the gate: held for reading by each change of what an image describes, and for
  *	writing to freeze, thaw, mount and unmount
@@ -53,6 +53,7 @@ struct gmfs_tree_ops {
  * @pinned: only @image holds the tree, so the module must stay; protected
  *	by @change
  * @wiped: firmware takes over: the head is wiped and nothing is sealed any more
+ * @layout: the windows of @pool; its list is for kfree()
  * @slots: the region carrier
  * @kho: the KHO carrier
  * @on_reboot: called before a kexec or a reboot
@@ -62,7 +63,7 @@ struct gmfs_tree_ops {
  */
 struct gmfs_handover {
 	const char *name;
-	struct gmfs_region *region;
+	struct gmfs_pool *pool;
 	const struct gmfs_tree_ops *ops;
 	struct rw_semaphore change;
 	bool frozen;
@@ -78,6 +79,7 @@ struct gmfs_handover {
 	struct gmfs_copy quarantine_record;
 	bool pinned;
 	bool wiped;
+	struct gmfs_layout layout;
 	struct gmfs_slots slots;
 	struct gmfs_kho kho;
 	struct notifier_block on_reboot;
@@ -94,16 +96,6 @@ static inline bool gmfs_is_active(const struct gmfs_handover *h)
 /* A line of the log by @print, pr_err or another, with the pool's name. */
 #define gmfs_log(h, print, fmt, ...) \
 	print("pool %s: " fmt, (h)->name, ##__VA_ARGS__)
-
-/* The region as an image describes it. */
-static inline struct gmfs_image_region gmfs_image_region(const struct gmfs_handover *h)
-{
-	return (struct gmfs_image_region){
-		.base = h->region->base,
-		.size = h->region->size,
-		.block_size = GMFS_BLOCK_SIZE,
-	};
-}
 
 /* In gate.c */
 int gmfs_change_begin(struct gmfs_handover *h);
@@ -138,9 +130,10 @@ void gmfs_active_add(struct gmfs_handover *h);
 void gmfs_active_remove(struct gmfs_handover *h);
 
 /* In takeover.c */
-void gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_region *region,
-			 const struct gmfs_tree_ops *ops, const char *name);
+int gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_pool *pool,
+			const struct gmfs_tree_ops *ops, const char *name);
 int gmfs_handover_init(struct gmfs_handover *h);
 void gmfs_handover_exit(struct gmfs_handover *h);
+void gmfs_handover_destroy(struct gmfs_handover *h);
 
 #endif /* _GMFS_KHO_H */

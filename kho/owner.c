@@ -27,11 +27,11 @@
 static void gmfs_put_written(struct gmfs_handover *h, struct gmfs_fdt_writer *w)
 {
 	size_t prop = gmfs_fdt_open_prop(w, GMFS_PROP_WRITTEN);
-	u32 nr = h->region->blocks.nr, i;
+	u32 nr = h->pool->blocks.nr, i;
 	u8 byte;
 
 	for (i = 0; i < nr; i += 8) {
-		byte = h->region->written[BIT_WORD(i)] >> (i % BITS_PER_LONG);
+		byte = h->pool->written[BIT_WORD(i)] >> (i % BITS_PER_LONG);
 		gmfs_fdt_append(w, &byte, 1);
 	}
 	gmfs_fdt_close_prop(w, prop);
@@ -57,10 +57,9 @@ static void gmfs_put_empty_root(struct gmfs_fdt_writer *w)
 /* The mounted tree, or the empty one. Returns the bytes it takes. */
 static size_t gmfs_write_image(struct gmfs_handover *h, void *buf, size_t max)
 {
-	struct gmfs_image_region region = gmfs_image_region(h);
 	struct gmfs_fdt_writer w;
 
-	gmfs_image_begin(&w, buf, max, &region, atomic64_read(&h->last_ino) + 1);
+	gmfs_image_begin(&w, buf, max, &h->layout, atomic64_read(&h->last_ino) + 1);
 	gmfs_put_written(h, &w);
 	if (h->mounted)
 		h->ops->write_inodes(h, &w);
@@ -166,7 +165,7 @@ int gmfs_set_empty_image(struct gmfs_handover *h)
 	size_t size;
 	void *image;
 
-	gmfs_region_reset(h->region);
+	gmfs_pool_reset(h->pool);
 	atomic64_set(&h->last_ino, GMFS_ROOT_INO);
 	image = gmfs_make_image(h, &size, GFP_KERNEL);
 	if (!image)

@@ -35,7 +35,7 @@ static int gmfs_publish_copy(struct gmfs_handover *h)
 		copy = (struct gmfs_copy){
 			.recorded = true,
 			.generation = gmfs_slots_generation(&h->slots) + !h->sealed,
-			.crc = gmfs_crc32c(h->image, h->image_size),
+			.crc = gmfs_crc32c(0, h->image, h->image_size),
 		};
 	copy.image = h->image;
 	copy.size = h->image_size;

@@ -30,58 +30,68 @@ static void gmfs_take_blocks(struct gmfs_handover *h, const struct gmfs_image *i
 	while (gmfs_image_next(img, &pos, &i) > 0)
 		for (n = 0; n < i.nr_extents; n++) {
 			e = gmfs_image_extent(&i, n);
-			gmfs_blocks_take(&h->region->blocks, e.start, e.nr);
+			gmfs_blocks_take(&h->pool->blocks, gmfs_image_block(img, e.start), e.nr);
 		}
+}
+
+/* Windows that the last kernel had, and no file a block in: see gmfs_image_check(). */
+static void gmfs_report_absent(struct gmfs_handover *h, const struct gmfs_image *img)
+{
+	struct gmfs_range range;
+	u32 i;
+
+	for (i = 0; i < img->nr_windows; i++) {
+		if (img->windows[i].to != GMFS_ABSENT)
+			continue;
+		range = gmfs_image_range(img, i);
+		gmfs_log(h, pr_info, "window 0x%llx@0x%llx, which had no file, is dropped\n",
+			 range.size, range.base);
+	}
 }
 
 /* @other: why it goes to quarantine, if its check finds no better reason; or NULL. */
 static void gmfs_take_image(struct gmfs_handover *h, void *image, size_t size,
 			    const char *from, const char *other)
 {
-	struct gmfs_image_region region = gmfs_image_region(h);
-	struct gmfs_image img;
+	struct gmfs_image *img = kmalloc(sizeof(*img), GFP_KERNEL | __GFP_NOFAIL);
 	int err;
 
-	err = gmfs_image_check(&img, image, size, &region);
+	err = gmfs_image_check(img, image, size, &h->layout);
 	/* For want of memory it is checked when it is mounted. */
 	if (other || (err && err != -ENOMEM))
-		gmfs_quarantine(h, err && err != -ENOMEM ? img.why : other);
-	gmfs_set_image(h, image, size, img.nr_inodes);
+		gmfs_quarantine(h, err && err != -ENOMEM ? img->why : other);
+	gmfs_set_image(h, image, size, img->nr_inodes);
 	gmfs_pin(h, !h->sealed);
+	if (!err && !other) {
+		gmfs_take_blocks(h, img);
+		gmfs_report_absent(h, img);
+		gmfs_log(h, pr_info, "took over %u inodes from %s\n", img->nr_inodes, from);
+	}
+	kfree(img);
 	if (err || other)
 		return;
-	gmfs_take_blocks(h, &img);
-	gmfs_log(h, pr_info, "took over %u inodes from %s\n", img.nr_inodes, from);
 	/* No crash from here on may bring back what the head has had before. */
 	if (!h->sealed && gmfs_slots_open(&h->slots))
 		gmfs_log(h, pr_warn, "out of memory: until the files are unmounted, a crash can bring back an earlier tree\n");
 	gmfs_seal_image(h, image, size);
 }
 
-/**
- * struct left - what the last kernel left in the head
- * @err: 0 or -errno, as from gmfs_slots_retrieve()
- * @image: for kvfree(), or NULL
- * @size: bytes at @image
- * @why: why the head is not accepted
- */
-struct left {
-	int err;
-	void *image;
-	size_t size;
-	char why[160];
-};
+/* A head of version 1 is replaced as soon as its image is taken over. */
+static bool is_current(const struct gmfs_left *head)
+{
+	return head->version == GMFS_SEAL_VERSION;
+}
 
 static bool gmfs_is_bad(struct gmfs_handover *h, const struct gmfs_copy *copy)
 {
-	struct gmfs_image_region region = gmfs_image_region(h);
-	struct gmfs_image img;
-	int err = gmfs_image_check(&img, copy->image, copy->size, &region);
+	struct gmfs_image *img = kmalloc(sizeof(*img), GFP_KERNEL | __GFP_NOFAIL);
+	int err = gmfs_image_check(img, copy->image, copy->size, &h->layout);
 
+	kfree(img);
 	return err && err != -ENOMEM;
 }
 
-static void gmfs_take_copy(struct gmfs_handover *h, struct left *head, struct gmfs_copy *copy)
+static void gmfs_take_copy(struct gmfs_handover *h, struct gmfs_left *head, struct gmfs_copy *copy)
 {
 	const char *why = NULL;
 	int choice;
@@ -89,12 +99,15 @@ static void gmfs_take_copy(struct gmfs_handover *h, struct left *head, struct gm
 	/* That KHO has brought an image shows that memory has lasted. */
 	choice = gmfs_copy_choose(copy, head->image ? 0 : head->err, head->image, head->size,
 				  gmfs_slots_generation(&h->slots), &why);
+	/* Taking it would overwrite heads that are another pool's, or of another main window. */
+	if (choice == 1 && head->disputed)
+		why = head->why;
 	/* A copy without a record may be damaged: one that is bad must be seen. */
 	if (!choice && !copy->recorded)
 		choice = gmfs_is_bad(h, copy);
-	h->sealed = !choice;
+	h->sealed = !choice && is_current(head);
 	if (!choice) {
-		if (copy->recorded && gmfs_crc32c(copy->image, copy->size) != copy->crc)
+		if (copy->recorded && gmfs_crc32c(0, copy->image, copy->size) != copy->crc)
 			gmfs_log(h, pr_warn, "KHO's copy of the image is damaged: taking the region's\n");
 		else if (copy->recorded && copy->generation < gmfs_slots_generation(&h->slots))
 			gmfs_log(h, pr_info, "KHO's copy of the image is not later than the region's: taking the region's\n");
@@ -107,9 +120,9 @@ static void gmfs_take_copy(struct gmfs_handover *h, struct left *head, struct gm
 	gmfs_take_image(h, copy->image, copy->size, "KHO", why);
 }
 
-static int gmfs_take_head(struct gmfs_handover *h, struct left *head, bool kho_is_bad)
+static int gmfs_take_head(struct gmfs_handover *h, struct gmfs_left *head, bool kho_is_bad)
 {
-	h->sealed = !head->err;
+	h->sealed = !head->err && is_current(head);
 	if (!head->err) {
 		gmfs_take_image(h, head->image, head->size, "the region", NULL);
 		return 0;
@@ -130,11 +143,11 @@ static int gmfs_take_head(struct gmfs_handover *h, struct left *head, bool kho_i
 /* Begin with what the last kernel left, or with an empty tree. */
 static int gmfs_take_over(struct gmfs_handover *h)
 {
-	struct left head = { 0 };
+	struct gmfs_left head = { 0 };
 	struct gmfs_copy copy;
 	int err;
 
-	head.err = gmfs_slots_retrieve(&h->slots, &head.image, &head.size, head.why);
+	gmfs_slots_retrieve(&h->slots, &head);
 	err = head.err == -ENOMEM ? -ENOMEM : gmfs_kho_retrieve(&h->kho, &copy);
 	if (!err) {
 		gmfs_take_copy(h, &head, &copy);
@@ -147,21 +160,25 @@ static int gmfs_take_over(struct gmfs_handover *h)
 	return err;
 }
 
-/* Where a region may have begun before: all the places are in the region's memory. */
+/* Where a window may have begun before: all the places are in the pool's memory. */
 static int gmfs_know_places(struct gmfs_handover *h)
 {
 	const size_t max = 64 << 10;
-	u64 places[GMFS_NR_PLACES];
+	struct gmfs_slots *s = &h->slots;
 	char *cmdline = kvmalloc(max, GFP_KERNEL);
-	unsigned int nr;
+	const struct gmfs_range *w;
 	ssize_t len;
 
-	if (!cmdline)
+	s->places = kcalloc(h->layout.nr_windows * GMFS_NR_PLACES, sizeof(*s->places),
+			    GFP_KERNEL);
+	if (!cmdline || !s->places) {
+		kvfree(cmdline);
 		return -ENOMEM;
+	}
 	len = gmfs_read_file("/proc/cmdline", cmdline, max);
-	nr = gmfs_find_places(len < 0 ? "" : cmdline, GMFS_BLOCK_SIZE, h->region->base,
-			      h->region->size, places);
-	gmfs_slots_expect(&h->slots, places, nr);
+	for (w = h->layout.windows; w < h->layout.windows + h->layout.nr_windows; w++)
+		s->nr_places += gmfs_find_places(len < 0 ? "" : cmdline, GMFS_BLOCK_SIZE,
+						 w->base, w->size, s->places + s->nr_places);
 	kvfree(cmdline);
 	return 0;
 }
@@ -169,11 +186,11 @@ static int gmfs_know_places(struct gmfs_handover *h)
 /* Which boot this is, and whether kexec began it. */
 static int gmfs_know_boot(struct gmfs_handover *h)
 {
-	struct gmfs_image_region region = gmfs_image_region(h);
 	char buf[UUID_STRING_LEN + 2];
 	unsigned int loader;
 	uuid_t boot_id;
 	ssize_t len;
+	int err;
 
 	len = gmfs_read_file(BOOT_ID, buf, sizeof(buf));
 	if (len >= 0 && uuid_parse(strim(buf), &boot_id))
@@ -187,28 +204,53 @@ static int gmfs_know_boot(struct gmfs_handover *h)
 		       BOOT_ID " and " LOADER_TYPE "?\n", ERR_PTR(len));
 		return len;
 	}
-	gmfs_slots_init(&h->slots, &region, &boot_id, loader == LOADER_KEXEC);
-	return gmfs_know_places(h);
+	err = gmfs_slots_init(&h->slots, &h->layout, &boot_id, loader == LOADER_KEXEC);
+	return err ?: gmfs_know_places(h);
 }
 
 /**
  * gmfs_handover_setup - prepare a tree for gmfs_handover_init()
  * @h: zeroed
- * @region: its memory, claimed
+ * @pool: its memory, claimed
  * @ops: what the handover asks of the filesystem
  * @name: of the tree; must stay
+ *
+ * Context: may sleep; gmfs_handover_destroy() follows.
+ * Return: 0, or -ENOMEM.
  */
-void gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_region *region,
-			 const struct gmfs_tree_ops *ops, const char *name)
+int gmfs_handover_setup(struct gmfs_handover *h, struct gmfs_pool *pool,
+			const struct gmfs_tree_ops *ops, const char *name)
 {
+	struct gmfs_range *ranges;
+	u32 i;
+
+	ranges = kcalloc(pool->nr_windows, sizeof(*ranges), GFP_KERNEL);
+	if (!ranges)
+		return -ENOMEM;
+	for (i = 0; i < pool->nr_windows; i++)
+		ranges[i] = (struct gmfs_range){ pool->windows[i].base, pool->windows[i].size };
+	h->layout = (struct gmfs_layout){
+		.windows = ranges,
+		.nr_windows = pool->nr_windows,
+		.block_size = GMFS_BLOCK_SIZE,
+		.known = ~0ULL,
+	};
 	h->name = name;
-	h->region = region;
+	h->pool = pool;
 	h->ops = ops;
 	init_rwsem(&h->change);
 	init_waitqueue_head(&h->thawed);
 	mutex_init(&h->unseal_lock);
 	INIT_LIST_HEAD(&h->switches);
 	gmfs_kho_init(&h->kho, name);
+	return 0;
+}
+
+/* Undoes gmfs_handover_setup(), whether it succeeded or not. */
+void gmfs_handover_destroy(struct gmfs_handover *h)
+{
+	gmfs_slots_destroy(&h->slots);
+	kfree(h->layout.windows);
 }
 
 /**

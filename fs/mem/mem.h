@@ -7,18 +7,37 @@
 #include <linux/mutex.h>
 
 #include "pure/blocks.h"
+#include "pure/cmdline.h"
 #include "pure/extents.h"
+#include "pure/fill.h"
 
 #define GMFS_BLOCK_SHIFT	PMD_SHIFT
 #define GMFS_BLOCK_SIZE		PMD_SIZE
 #define GMFS_BLOCK_PAGES	(PMD_SIZE / PAGE_SIZE)
-#define GMFS_HOLE		U32_MAX		/* no block of the region */
+#define GMFS_HOLE		U32_MAX		/* no block of the pool */
 
 /**
- * struct gmfs_region - the window of memory that files are made of
- * @base: physical address, PMD-aligned, constant while claimed
- * @size: bytes, a multiple of GMFS_BLOCK_SIZE, constant while claimed
+ * struct gmfs_window - a piece of a pool's memory
+ * @base: physical address, PMD-aligned
+ * @size: bytes, a multiple of GMFS_BLOCK_SIZE
+ * @start: number of its first block in the pool
+ * @node: the NUMA node that it is on
  * @resource: keeps other drivers out, and /dev/mem under CONFIG_STRICT_DEVMEM
+ *
+ * All are constant while it is claimed.
+ */
+struct gmfs_window {
+	phys_addr_t base;
+	u64 size;
+	u32 start;
+	int node;
+	struct resource *resource;
+};
+
+/**
+ * struct gmfs_pool - the memory that files are made of, as one space of blocks
+ * @windows: in the order of their blocks' numbers, constant while claimed
+ * @nr_windows: how many; 0 if the pool could not be claimed
  * @lock: protects @blocks, from mounting on
  * @blocks: which blocks are in use
  * @written: one bit a block that holds a file's data and not an earlier
@@ -27,10 +46,9 @@
  * @zeroing: one bit a block, a lock: one task zeroes the block, the others wait
  * @scrub: blocks are zeroed when they get free; read without a lock
  */
-struct gmfs_region {
-	phys_addr_t base;
-	u64 size;
-	struct resource *resource;
+struct gmfs_pool {
+	struct gmfs_window *windows;
+	u32 nr_windows;
 	struct mutex lock;
 	struct gmfs_blocks blocks;
 	unsigned long *written;
@@ -38,22 +56,32 @@ struct gmfs_region {
 	bool scrub;
 };
 
-/* In region.c */
+/* In pool.c */
 ssize_t gmfs_read_file(const char *path, char *buf, size_t size);
-int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size);
-void gmfs_region_release(struct gmfs_region *r);
+int gmfs_pool_claim(struct gmfs_pool *p, const struct gmfs_range *ranges, u32 nr);
+void gmfs_pool_release(struct gmfs_pool *p);
 
 /* In space.c */
-void gmfs_region_reset(struct gmfs_region *r);
-int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
-		      u32 to);
-void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
-		      u32 to);
-int gmfs_region_mark_unwritten(struct gmfs_region *r, const struct gmfs_extents *x,
-			       u32 from, u32 to);
-bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr);
-int gmfs_region_init_block(struct gmfs_region *r, u32 block);
-void *gmfs_region_map(struct gmfs_region *r, u32 block, u32 from, u32 len);
-int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to);
+void gmfs_pool_reset(struct gmfs_pool *p);
+int gmfs_pool_alloc(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 to,
+		    const struct gmfs_wish *wish);
+int gmfs_pool_fill(struct gmfs_pool *p, struct gmfs_fill *f);
+void gmfs_pool_unfill(struct gmfs_pool *p, struct gmfs_fill *f);
+phys_addr_t gmfs_pool_phys(const struct gmfs_pool *p, u32 block);
+u32 gmfs_pool_nr_usable(const struct gmfs_pool *p);
+int gmfs_pool_node(const struct gmfs_pool *p, u32 block);
+void gmfs_pool_free(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 to);
+int gmfs_pool_mark_unwritten(struct gmfs_pool *p, const struct gmfs_extents *x, u32 from,
+			     u32 to);
+bool gmfs_pool_is_written(struct gmfs_pool *p, u32 block, u32 nr);
+int gmfs_pool_init_block(struct gmfs_pool *p, u32 block);
+void *gmfs_pool_map(struct gmfs_pool *p, u32 block, u32 from, u32 len);
+int gmfs_pool_zero(struct gmfs_pool *p, u32 block, u32 from, u32 to);
+
+/* In move.c */
+bool gmfs_pool_is_misplaced(const struct gmfs_pool *p, const struct gmfs_extents *x, u32 from,
+			    u32 to, const struct gmfs_wish *wish);
+int gmfs_pool_move(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 to,
+		   const struct gmfs_wish *wish);
 
 #endif /* _GMFS_MEM_H */

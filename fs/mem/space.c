@@ -20,13 +20,58 @@
 
 #include "blocklock.h"
 #include "mem.h"
-#include "pure/fill.h"
 #define CREATE_TRACE_POINTS
 #include "trace.h"
 
+static const struct gmfs_window *gmfs_window_of(const struct gmfs_pool *p, u32 block)
+{
+	return &p->windows[gmfs_blocks_window(&p->blocks, block)];
+}
+
 /**
- * gmfs_region_map - map a part of a block into the kernel
- * @r: the region
+ * gmfs_pool_phys - where a block is
+ * @p: the pool
+ * @block: the block
+ *
+ * Context: any.
+ * Return: its physical address.
+ */
+phys_addr_t gmfs_pool_phys(const struct gmfs_pool *p, u32 block)
+{
+	const struct gmfs_window *w = gmfs_window_of(p, block);
+
+	return w->base + ((u64)(block - w->start) << GMFS_BLOCK_SHIFT);
+}
+
+/* The NUMA node of a block's window. */
+int gmfs_pool_node(const struct gmfs_pool *p, u32 block)
+{
+	return gmfs_window_of(p, block)->node;
+}
+
+static u32 gmfs_head_blocks(const struct gmfs_pool *p, u32 window)
+{
+	return GMFS_HEAD_BLOCKS(p->blocks.windows[window].nr);
+}
+
+/**
+ * gmfs_pool_nr_usable - count the blocks that files can have
+ * @p: the pool
+ *
+ * Return: all blocks but the heads.
+ */
+u32 gmfs_pool_nr_usable(const struct gmfs_pool *p)
+{
+	u32 i, nr = p->blocks.nr;
+
+	for (i = 0; i < p->nr_windows; i++)
+		nr -= gmfs_head_blocks(p, i);
+	return nr;
+}
+
+/**
+ * gmfs_pool_map - map a part of a block into the kernel
+ * @p: the region
  * @block: the block
  * @from: first byte
  * @len: number of bytes, not beyond the block
@@ -34,15 +79,14 @@
  * Context: may sleep. memunmap() must follow soon.
  * Return: where it is, or NULL.
  */
-void *gmfs_region_map(struct gmfs_region *r, u32 block, u32 from, u32 len)
+void *gmfs_pool_map(struct gmfs_pool *p, u32 block, u32 from, u32 len)
 {
-	return memremap(r->base + ((u64)block << GMFS_BLOCK_SHIFT) + from, len,
-			MEMREMAP_WB);
+	return memremap(gmfs_pool_phys(p, block) + from, len, MEMREMAP_WB);
 }
 
 /**
- * gmfs_region_zero - zero a part of a block
- * @r: the region
+ * gmfs_pool_zero - zero a part of a block
+ * @p: the region
  * @block: the block
  * @from: first byte
  * @to: byte after the last
@@ -50,9 +94,9 @@ void *gmfs_region_map(struct gmfs_region *r, u32 block, u32 from, u32 len)
  * Context: may sleep.
  * Return: 0, or -ENOMEM if it could not be mapped.
  */
-int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to)
+int gmfs_pool_zero(struct gmfs_pool *p, u32 block, u32 from, u32 to)
 {
-	void *map = gmfs_region_map(r, block, from, to - from);
+	void *map = gmfs_pool_map(p, block, from, to - from);
 
 	if (!map)
 		return -ENOMEM;
@@ -62,89 +106,115 @@ int gmfs_region_zero(struct gmfs_region *r, u32 block, u32 from, u32 to)
 }
 
 /**
- * gmfs_region_reset - no file has a block, and none is written
- * @r: the region
+ * gmfs_pool_reset - no file has a block, and none is written
+ * @p: the region
  *
- * The head is in use always.
+ * The heads are in use always. So no run of free blocks, and no extent, lies in two windows.
  *
  * Context: no other task uses the region.
  */
-void gmfs_region_reset(struct gmfs_region *r)
-{
-	gmfs_blocks_reset(&r->blocks);
-	gmfs_blocks_take(&r->blocks, 0, GMFS_HEAD_BLOCKS(r->blocks.nr));
-	bitmap_zero(r->written, r->blocks.nr);
-}
-
-static void gmfs_give_back(struct gmfs_region *r, const struct gmfs_extent *run)
+void gmfs_pool_reset(struct gmfs_pool *p)
 {
 	u32 i;
 
-	lockdep_assert_held(&r->lock);
-	/* Atomic: gmfs_region_init_block() sets neighbours meanwhile. */
+	gmfs_blocks_reset(&p->blocks);
+	for (i = 0; i < p->nr_windows; i++)
+		gmfs_blocks_take(&p->blocks, p->windows[i].start, gmfs_head_blocks(p, i));
+	bitmap_zero(p->written, p->blocks.nr);
+}
+
+static void gmfs_give_back(struct gmfs_pool *p, const struct gmfs_extent *run)
+{
+	u32 i;
+
+	lockdep_assert_held(&p->lock);
+	/* Atomic: gmfs_pool_init_block() sets neighbours meanwhile. */
 	for (i = 0; i < run->nr; i++)
-		clear_bit(run->start + i, r->written);
-	gmfs_blocks_free(&r->blocks, run->start, run->nr);
+		clear_bit(run->start + i, p->written);
+	gmfs_blocks_free(&p->blocks, run->start, run->nr);
 }
 
 /**
- * gmfs_region_alloc - give a file the blocks of a range that it does not have
- * @r: the region
- * @x: the file's extents
- * @from: first block of the file
- * @to: block after the last
+ * gmfs_pool_fill - find blocks for what gmfs_fill_begin() has set up
+ * @p: the pool
+ * @f: the holes
  *
- * The region's lock is dropped after each batch of runs; the blocks that are still to
+ * The pool's lock is dropped after each batch of runs; the blocks that are still to
  * be found are reserved meanwhile.
  *
- * Context: the file's invalidate_lock is held for writing; may sleep.
- * Return: 0; -ENOSPC, -ENOMEM, or -EINTR if a signal kills; with nothing changed.
+ * Context: may sleep. gmfs_extents_destroy() of @f->got remains.
+ * Return: 0; -ENOSPC, -ENOMEM, or -EINTR if a signal kills, and gmfs_pool_unfill() follows.
  */
-int gmfs_region_alloc(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
-		      u32 to)
+int gmfs_pool_fill(struct gmfs_pool *p, struct gmfs_fill *f)
 {
-	struct gmfs_fill f;
 	int err;
 
-	mutex_lock(&r->lock);
-	err = gmfs_fill_begin(&f, &r->blocks, x, from, to);
-	mutex_unlock(&r->lock);
-	if (err || !f.left)
-		return err;
 	do {
 		/* Not under the lock: eviction takes it, and reclaim may evict. */
-		err = gmfs_extents_reserve(&f.got, min(f.left, GMFS_FILL_BATCH));
+		err = gmfs_extents_reserve(&f->got, min(f->left, GMFS_FILL_BATCH));
 		if (err)
 			break;
-		mutex_lock(&r->lock);
-		err = gmfs_fill_step(&f, &r->blocks);
-		mutex_unlock(&r->lock);
+		mutex_lock(&p->lock);
+		err = gmfs_fill_step(f, &p->blocks);
+		mutex_unlock(&p->lock);
 		if (err > 0 && fatal_signal_pending(current))
 			err = -EINTR;
 		cond_resched();
 	} while (err > 0);
+	return err;
+}
+
+/* Gives back what gmfs_pool_fill() has found, and what is still reserved. */
+void gmfs_pool_unfill(struct gmfs_pool *p, struct gmfs_fill *f)
+{
+	mutex_lock(&p->lock);
+	gmfs_fill_undo(f, &p->blocks);
+	mutex_unlock(&p->lock);
+}
+
+/**
+ * gmfs_pool_alloc - give a file the blocks of a range that it does not have
+ * @p: the pool
+ * @x: the file's extents
+ * @from: first block of the file
+ * @to: block after the last
+ * @wish: where they shall come from
+ *
+ * Context: the file's invalidate_lock is held for writing; may sleep.
+ * Return: 0; -ENOSPC, -ENOMEM, or -EINTR if a signal kills; with nothing changed.
+ */
+int gmfs_pool_alloc(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 to,
+		    const struct gmfs_wish *wish)
+{
+	struct gmfs_fill f;
+	int err;
+
+	mutex_lock(&p->lock);
+	err = gmfs_fill_begin(&f, &p->blocks, x, from, to, wish);
+	mutex_unlock(&p->lock);
+	if (err || !f.left)
+		return err;
+	err = gmfs_pool_fill(p, &f);
 	if (!err)
 		err = gmfs_extents_reserve(x, f.got.nr);
 	if (!err) {
 		gmfs_extents_merge(x, &f.got);
 		gmfs_extents_trim(x);
 	} else {
-		mutex_lock(&r->lock);
-		gmfs_fill_undo(&f, &r->blocks);
-		mutex_unlock(&r->lock);
+		gmfs_pool_unfill(p, &f);
 	}
 	gmfs_extents_destroy(&f.got);
 	return err;
 }
 
-static int gmfs_zero_written(struct gmfs_region *r, u32 start, u32 nr)
+static int gmfs_zero_written(struct gmfs_pool *p, u32 start, u32 nr)
 {
 	u32 i;
 	int err;
 
 	for (i = start; i < start + nr; i++) {
-		if (gmfs_region_is_written(r, i, 1)) {
-			err = gmfs_region_zero(r, i, 0, GMFS_BLOCK_SIZE);
+		if (gmfs_pool_is_written(p, i, 1)) {
+			err = gmfs_pool_zero(p, i, 0, GMFS_BLOCK_SIZE);
 			if (err)
 				return err;
 		}
@@ -154,8 +224,8 @@ static int gmfs_zero_written(struct gmfs_region *r, u32 start, u32 nr)
 }
 
 /**
- * gmfs_region_free - take blocks away from a file
- * @r: the region
+ * gmfs_pool_free - take blocks away from a file
+ * @p: the region
  * @x: the file's extents, with room for one more
  * @from: first block of the file
  * @to: block after the last
@@ -165,18 +235,17 @@ static int gmfs_zero_written(struct gmfs_region *r, u32 start, u32 nr)
  * Context: the file's invalidate_lock is held for writing, or it is being
  * evicted; may sleep.
  */
-void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
-		      u32 to)
+void gmfs_pool_free(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 to)
 {
 	struct gmfs_extent part;
 	u32 i;
 
 	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &part); i++) {
-		if (READ_ONCE(r->scrub) && gmfs_zero_written(r, part.start, part.nr))
+		if (READ_ONCE(p->scrub) && gmfs_zero_written(p, part.start, part.nr))
 			pr_warn_ratelimited("no memory to scrub blocks: some keep their contents until they are used again\n");
-		mutex_lock(&r->lock);
-		gmfs_give_back(r, &part);
-		mutex_unlock(&r->lock);
+		mutex_lock(&p->lock);
+		gmfs_give_back(p, &part);
+		mutex_unlock(&p->lock);
 		cond_resched();
 	}
 	gmfs_extents_remove(x, from, to);
@@ -184,21 +253,21 @@ void gmfs_region_free(struct gmfs_region *r, struct gmfs_extents *x, u32 from,
 }
 
 /**
- * gmfs_region_mark_unwritten - let blocks of a file read as zeroes
- * @r: the region
+ * gmfs_pool_mark_unwritten - let blocks of a file read as zeroes
+ * @p: the region
  * @x: the file's extents
  * @from: first block of the file
  * @to: block after the last
  *
  * The caller has unmapped them. They stay with the file and become unwritten, or
- * are zeroed if @r->scrub.
+ * are zeroed if @p->scrub.
  *
  * Context: inside gmfs_change_begin(), with the file's invalidate_lock held for
  * writing; may sleep.
  * Return: 0, or -ENOMEM and some are as they were.
  */
-int gmfs_region_mark_unwritten(struct gmfs_region *r, const struct gmfs_extents *x,
-			       u32 from, u32 to)
+int gmfs_pool_mark_unwritten(struct gmfs_pool *p, const struct gmfs_extents *x, u32 from,
+			     u32 to)
 {
 	struct gmfs_extent part;
 	u32 i, n;
@@ -206,62 +275,62 @@ int gmfs_region_mark_unwritten(struct gmfs_region *r, const struct gmfs_extents 
 
 	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &part); i++) {
 		cond_resched();
-		if (READ_ONCE(r->scrub)) {
-			err = gmfs_zero_written(r, part.start, part.nr);
+		if (READ_ONCE(p->scrub)) {
+			err = gmfs_zero_written(p, part.start, part.nr);
 			if (err)
 				return err;
 			continue;
 		}
 		for (n = part.start; n < part.start + part.nr; n++)
-			clear_bit(n, r->written);
+			clear_bit(n, p->written);
 	}
 	return 0;
 }
 
 /**
- * gmfs_region_is_written - whether blocks hold nothing but their file's data
- * @r: the region
+ * gmfs_pool_is_written - whether blocks hold nothing but their file's data
+ * @p: the region
  * @block: first block
  * @nr: number of blocks
  *
  * Context: any.
  * Return: true if they all do.
  */
-bool gmfs_region_is_written(struct gmfs_region *r, u32 block, u32 nr)
+bool gmfs_pool_is_written(struct gmfs_pool *p, u32 block, u32 nr)
 {
 	bool written;
 
-	written = find_next_zero_bit(r->written, block + nr, block) >= block + nr;
-	/* Pairs with the barrier in gmfs_region_init_block(). */
+	written = find_next_zero_bit(p->written, block + nr, block) >= block + nr;
+	/* Pairs with the barrier in gmfs_pool_init_block(). */
 	smp_rmb();
 	return written;
 }
 
 /**
- * gmfs_region_init_block - zero a file's block unless it is written
- * @r: the region
+ * gmfs_pool_init_block - zero a file's block unless it is written
+ * @p: the region
  * @block: the block
  *
  * Context: inside gmfs_change_begin(), with the file's invalidate_lock held, so
  * that the block remains the file's; may sleep.
  * Return: 0 if the block is written now, or -ENOMEM.
  */
-int gmfs_region_init_block(struct gmfs_region *r, u32 block)
+int gmfs_pool_init_block(struct gmfs_pool *p, u32 block)
 {
 	int err = 0;
 
-	if (gmfs_region_is_written(r, block, 1))
+	if (gmfs_pool_is_written(p, block, 1))
 		return 0;
-	gmfs_block_lock(r->zeroing, block);
-	if (!test_bit(block, r->written)) {
-		err = gmfs_region_zero(r, block, 0, GMFS_BLOCK_SIZE);
+	gmfs_block_lock(p->zeroing, block);
+	if (!test_bit(block, p->written)) {
+		err = gmfs_pool_zero(p, block, 0, GMFS_BLOCK_SIZE);
 		trace_gmfs_zero(block, err);
 		if (!err) {
-			/* Zeroes first, then the bit: gmfs_region_is_written() */
+			/* Zeroes first, then the bit: gmfs_pool_is_written() */
 			smp_mb__before_atomic();
-			set_bit(block, r->written);
+			set_bit(block, p->written);
 		}
 	}
-	gmfs_block_unlock(r->zeroing, block);
+	gmfs_block_unlock(p->zeroing, block);
 	return err;
 }

@@ -16,12 +16,12 @@
  * DOC: the image
  *
  * A flattened device tree, version 17 (Devicetree Specification v0.4,
- * chapter 5), cells big-endian, that says what is in a region::
+ * chapter 5), cells big-endian, that says what is in a pool::
  *
  *	/ {
- *		compatible = "guestmemfs-v1";
+ *		compatible = "guestmemfs-v2";
  *		incompatible-features = <u64>;	must be 0
- *		region = <u64 base, u64 size>;	bytes
+ *		windows = <u64 base, u64 size> ...;	bytes
  *		block-size = <u64>;		bytes
  *		next-inode = <u64>;		above every inode number in use
  *		written-blocks = [bitmap];	bit n%8 of byte n/8 is block n
@@ -40,21 +40,31 @@
  *		};
  *	};
  *
+ * Blocks are numbered from 0 on through all windows, in the order of the list.
+ *
  * inode@ nodes stand in ascending order of their numbers; number 1 is the root
  * directory. An extent says that @nr blocks of the file from its block @at on
- * are the blocks from @start on of the region; a file's extents ascend, do not
- * overlap, and may lie beyond its size. A block that no extent names is free,
+ * are the blocks from @start on of the pool, all of one window; a file's extents ascend, do
+ * not overlap, and may lie beyond its size. A block that no extent names is free,
  * and its bit in written-blocks means nothing. A block of a file whose bit is
  * clear holds nothing of the file's and reads as zeroes. Of two attributes of one name
  * the first counts.
+ *
+ * Another kernel may have the windows in another order, others beside them, and not all of
+ * them: a window in which no file has a block may be absent.
+ *
+ * Version 1, "guestmemfs-v1", has "region = <u64 base, u64 size>" in place of the windows:
+ * it is the only one. It is read and not written.
  */
 
 #define GMFS_KHO_SUBTREE		"guestmemfs"
-#define GMFS_COMPATIBLE			"guestmemfs-v1"
+#define GMFS_COMPATIBLE			"guestmemfs-v2"
+#define GMFS_COMPATIBLE_V1		"guestmemfs-v1"
 
 #define GMFS_PROP_COMPATIBLE		"compatible"
 #define GMFS_PROP_INCOMPATIBLE		"incompatible-features"
-#define GMFS_PROP_REGION		"region"
+#define GMFS_PROP_WINDOWS		"windows"
+#define GMFS_PROP_REGION		"region"	/* of version 1 */
 #define GMFS_PROP_BLOCK_SIZE		"block-size"
 #define GMFS_PROP_NEXT_INODE		"next-inode"
 #define GMFS_PROP_WRITTEN		"written-blocks"
@@ -82,10 +92,12 @@
 
 /*
  * An image of more inodes, of a longer name or target, of more attributes, or
- * larger as a whole is refused, and so is a larger region.
+ * larger as a whole is refused, and so is a larger pool, or a file that is larger than the
+ * largest pool.
  */
 #define GMFS_MAX_IMAGE			0x40000000U	/* bytes: 1 GiB */
-#define GMFS_MAX_BLOCKS			0x2000000U	/* of a region: 64 TiB */
+#define GMFS_MAX_BLOCKS			0x2000000U	/* of a pool: 64 TiB */
+#define GMFS_MAX_WINDOWS		64	/* of a pool */
 #define GMFS_MAX_INODES			65536
 #define GMFS_MAX_NAME			255
 #define GMFS_MAX_TARGET			4095
@@ -122,19 +134,30 @@
 /**
  * DOC: the region carrier
  *
- * The region's first blocks, its *head*, belong to no file; an extent that names
- * one is refused. The head is two slots of equal size, one after the other, so
- * that one is written while the other is still whole. A slot begins with a
- * struct gmfs_seal; the image is at GMFS_SLOT_IMAGE bytes from its beginning.
+ * The first blocks of each window, its *head*, belong to no file; an extent that names
+ * one is refused. A head is two slots of equal size, one after the other, so that one is
+ * written while the other is still whole. A slot begins with GMFS_SLOT_IMAGE bytes of
+ * which an image has nothing.
  *
- * The writer of a slot makes @state 0, writes the image, writes the rest of the
+ * One window is the *main* one. Each of its slots begins with a struct gmfs_seal, which is
+ * followed by the list of windows, at GMFS_SLOT_WINDOWS bytes from the slot's beginning:
+ * base and size of each, u64, big-endian. The image begins in the main window's slot; what
+ * does not fit there goes on in the slot of the same number of the list's other windows,
+ * one after the other.
+ *
+ * Slot 0 of every other window begins with its *mark*: a struct gmfs_seal with @state
+ * GMFS_MEMBER, whose list has the main window alone. It is there before a file has a block
+ * in the window. A window without a mark that names the main window counts as absent. A mark
+ * without its main window refuses the pool.
+ *
+ * The writer of a slot makes @state 0, writes the image and the list, writes the rest of the
  * seal, with @magic last, and makes @state GMFS_SEALED: so a sealed image is whole.
  * Before anything changes that a sealed image describes, every sealed slot becomes
  * GMFS_OPEN; if slot 0 has no seal, it gets one with @generation 0 and no image.
  * The slot that counts is the one with the highest generation. If it is open, a
  * crash left it: there were files, and which blocks they have is unknown.
  *
- * Where slot 1 is depends on the region's size, where slot 0 is does not. So slot 0
+ * Where slot 1 is depends on the window's size, where slot 0 is does not. So slot 0
  * decides. Without @magic in slot 0 the head has nothing, whatever is in slot 1. If
  * slot 0 has @magic, but another @version, @base, @size or @block_size, the head is
  * refused, whatever the @state of slot 0 and whatever is in slot 1. The writer of a
@@ -146,42 +169,84 @@
  * that kexec started and whose clocks have gone on: a machine
  * that was reset has lost its files even if its memory still shows them.
  *
- * Slot 0 has two date records, struct gmfs_date, at GMFS_DATE and GMFS_DATE_2 bytes
- * from its beginning. A record is good if its magic and CRC are right and
+ * Slot 0 of the main window has two date records, struct gmfs_date, at GMFS_DATE and
+ * GMFS_DATE_2 bytes from its beginning. A record is good if its magic and CRC are right and
  * @seal_crc is the @crc of the seal that counts, in whichever slot that is; of two
  * good ones the one with the higher @sequence counts. Its clocks go before the seal's
  * @tsc. A new record replaces one that is not good, or the one that does not count. A
  * seal without a good record is one of a module that knows no records.
+ *
+ * Version 1 has one window, a larger head, of GMFS_HEAD_BLOCKS_V1(), and struct gmfs_seal_v1
+ * without a list. It is read; before anything is written it is opened, and replaced.
  */
-#define GMFS_HEAD_BLOCKS(nr_blocks)	(1 + (nr_blocks) / 8192)
+#define GMFS_HEAD_BLOCKS(nr_blocks)	(1 + (nr_blocks) / 16384)
+#define GMFS_HEAD_BLOCKS_V1(nr_blocks)	(1 + (nr_blocks) / 8192)
 #define GMFS_NR_SLOTS			2
 #define GMFS_SLOT_IMAGE			4096
+#define GMFS_SLOT_WINDOWS		2048
 #define GMFS_DATE			512
 #define GMFS_DATE_2			1024
 #define GMFS_SEAL_MAGIC			0x474d46535345414cULL	/* "GMFSSEAL" */
 #define GMFS_DATE_MAGIC			0x474d465344415445ULL	/* "GMFSDATE" */
-#define GMFS_SEAL_VERSION		1
+#define GMFS_SEAL_VERSION		2
 #define GMFS_SEALED			0x7365616c	/* "seal" */
 #define GMFS_OPEN			0x6f70656e	/* "open" */
+#define GMFS_MEMBER			0x6d656d62	/* "memb" */
 
 /**
- * struct gmfs_seal - what a slot of the head begins with; big-endian
+ * struct gmfs_seal - what a slot of the main window, and a mark, begins with; big-endian
  * @magic: GMFS_SEAL_MAGIC
  * @version: GMFS_SEAL_VERSION; another one may have another layout, but for
  *	@magic, @version, @state and @boot_id
- * @state: GMFS_SEALED or GMFS_OPEN; with anything else the slot has no seal, unless
- *	it is a slot 0 of another region or version
- * @generation: one more than that of the image before; 1 if there is none in the head
- * @base: physical address of the region, bytes
- * @size: of the region, bytes
+ * @state: GMFS_SEALED, GMFS_OPEN or GMFS_MEMBER; with anything else the slot has no seal,
+ *	unless it is a slot 0 of another pool or version
+ * @generation: one more than that of the image before; 1 if there is none in the head; 0
+ *	in a mark
+ * @base: physical address of the window that it is in, bytes
+ * @size: of that window, bytes
  * @block_size: bytes
  * @image_size: bytes
  * @tsc: the time-stamp counter when it was sealed
  * @boot_id: /proc/sys/kernel/random/boot_id of the kernel that sealed it
  * @image_crc: CRC32C (RFC 3720, 12.1) of the image
+ * @nr_windows: of the list, 1 to GMFS_MAX_WINDOWS
+ * @windows_crc: CRC32C of the list
  * @crc: CRC32C of all before it, with @state as 0
  */
 struct gmfs_seal {
+	__be64 magic;
+	__be32 version;
+	__be32 state;
+	__be64 generation;
+	__be64 base;
+	__be64 size;
+	__be64 block_size;
+	__be64 image_size;
+	__be64 tsc;
+	__u8 boot_id[16];
+	__be32 image_crc;
+	__be32 nr_windows;
+	__be32 windows_crc;
+	__be32 crc;
+};
+
+/**
+ * struct gmfs_seal_v1 - what a slot of version 1 begins with; as struct gmfs_seal, but for
+ *	the list of windows
+ * @magic: GMFS_SEAL_MAGIC
+ * @version: 1
+ * @state: GMFS_SEALED or GMFS_OPEN
+ * @generation: as there
+ * @base: physical address of the region, bytes
+ * @size: of the region, bytes
+ * @block_size: bytes
+ * @image_size: bytes
+ * @tsc: as there
+ * @boot_id: as there
+ * @image_crc: as there
+ * @crc: CRC32C of all before it, with @state as 0
+ */
+struct gmfs_seal_v1 {
 	__be64 magic;
 	__be32 version;
 	__be32 state;

@@ -124,7 +124,7 @@ int gmfs_copy_choose(const struct gmfs_copy *copy, int err, const void *image,
 		return !whole;
 	if (whole && copy->generation <= generation)
 		return 0;
-	if (gmfs_crc32c(copy->image, copy->size) != copy->crc) {
+	if (gmfs_crc32c(0, copy->image, copy->size) != copy->crc) {
 		*why = "KHO's copy of it is damaged: its checksum is wrong";
 		return -EBADMSG;
 	}

@@ -4,6 +4,7 @@
 
 #include <guestmemfs/abi.h>
 
+#include "../../fs/mem/pure/cmdline.h"
 #include "../../fs/mem/pure/extents.h"
 #include "fdt.h"
 
@@ -55,13 +56,18 @@ struct gmfs_image_inode {
 };
 
 /**
- * struct gmfs_image_region - what an image is bound to
- * @base: physical address of the region, bytes
- * @size: bytes
+ * struct gmfs_layout - the windows of a pool
+ * @windows: constant, in the order of their blocks' numbers
+ * @nr_windows: how many, 1 to GMFS_MAX_WINDOWS
  * @block_size: bytes
+ * @known: those in which files of the last kernel's can lie, a bit each; another one counts as
+ *	absent to an image
  */
-struct gmfs_image_region {
-	u64 base, size, block_size;
+struct gmfs_layout {
+	const struct gmfs_range *windows;
+	u32 nr_windows;
+	u64 block_size;
+	u64 known;
 };
 
 /*
@@ -78,18 +84,39 @@ struct gmfs_image_region {
  */
 #define GMFS_MAX_NEXT_INO	((u64)S64_MAX - U32_MAX)
 
-u64 gmfs_image_room(const struct gmfs_image_region *region);
+u32 gmfs_layout_blocks(const struct gmfs_layout *layout);
+u64 gmfs_image_room(const struct gmfs_layout *layout);
+
+/**
+ * struct gmfs_image_window - a window that an image lists
+ * @start: number of its first block in the image
+ * @nr: number of blocks
+ * @to: number of its first block in the pool, or GMFS_ABSENT
+ */
+struct gmfs_image_window {
+	u32 start, nr, to;
+};
+
+#define GMFS_ABSENT	U32_MAX
 
 /**
  * struct gmfs_image - an image that has been checked
- * @region: the region it describes
+ * @version: 1 or 2
+ * @windows: those that it lists
+ * @nr_windows: how many
+ * @nr_blocks: of all of them
+ * @block_size: bytes
  * @next_ino: above every inode number in use
  * @written: bitmap of the blocks that were touched, one bit each, LSB first
  * @nr_inodes: how many there are
  * @why: if it was refused: the reason
  */
 struct gmfs_image {
-	struct gmfs_image_region region;
+	u32 version;
+	struct gmfs_image_window windows[GMFS_MAX_WINDOWS];
+	u32 nr_windows;
+	u32 nr_blocks;
+	u64 block_size;
 	u64 next_ino;
 	const u8 *written;
 	u32 nr_inodes;
@@ -97,19 +124,23 @@ struct gmfs_image {
 	/* private: */
 	struct gmfs_fdt_reader fdt;
 	u32 first;
+	const u8 *ranges;
+	u64 need;
 };
 
 void gmfs_image_begin(struct gmfs_fdt_writer *w, void *buf, size_t max,
-		      const struct gmfs_image_region *region, u64 next_ino);
+		      const struct gmfs_layout *layout, u64 next_ino);
 void gmfs_image_begin_inode(struct gmfs_fdt_writer *w,
 			    const struct gmfs_image_inode *inode);
 size_t gmfs_image_end(struct gmfs_fdt_writer *w);
 
 int gmfs_image_check(struct gmfs_image *img, const void *buf, size_t size,
-		     const struct gmfs_image_region *region);
+		     const struct gmfs_layout *layout);
+struct gmfs_range gmfs_image_range(const struct gmfs_image *img, u32 n);
 int gmfs_image_next(const struct gmfs_image *img, u32 *pos,
 		    struct gmfs_image_inode *inode);
 struct gmfs_extent gmfs_image_extent(const struct gmfs_image_inode *inode, u32 n);
+u32 gmfs_image_block(const struct gmfs_image *img, u32 block);
 u32 gmfs_image_first(const struct gmfs_image *img);
 
 #endif /* _GMFS_IMAGE_H */

@@ -262,7 +262,8 @@ int gmfs_image_next(const struct gmfs_image *img, u32 *pos,
  * @inode: what gmfs_image_next() read
  * @n: which one, below its nr_extents
  *
- * Return: the extent; out of bounds if the image was not checked.
+ * Return: the extent, whose block is numbered as in the image; out of bounds if the image
+ * was not checked.
  */
 struct gmfs_extent gmfs_image_extent(const struct gmfs_image_inode *inode, u32 n)
 {
@@ -279,4 +280,37 @@ struct gmfs_extent gmfs_image_extent(const struct gmfs_image_inode *inode, u32 n
 u32 gmfs_image_first(const struct gmfs_image *img)
 {
 	return img->first;
+}
+
+/**
+ * gmfs_image_range - where a window is that the image lists
+ * @img: the image
+ * @n: which one, below its nr_windows
+ *
+ * Return: its memory.
+ */
+struct gmfs_range gmfs_image_range(const struct gmfs_image *img, u32 n)
+{
+	const u8 *p = img->ranges + n * 2 * sizeof(u64);
+
+	return (struct gmfs_range) {
+		.base	= get_unaligned_be64(p),
+		.size	= get_unaligned_be64(p + sizeof(u64)),
+	};
+}
+
+/**
+ * gmfs_image_block - the number that a block of the image has in the pool
+ * @img: the image, checked
+ * @block: its number in the image
+ *
+ * Return: the number, or GMFS_ABSENT if its window is absent.
+ */
+u32 gmfs_image_block(const struct gmfs_image *img, u32 block)
+{
+	const struct gmfs_image_window *w = img->windows;
+
+	while (block - w->start >= w->nr)
+		w++;
+	return w->to == GMFS_ABSENT ? GMFS_ABSENT : w->to + (block - w->start);
 }

@@ -32,23 +32,43 @@ static void put_pair(struct gmfs_fdt_writer *w, const char *name, u32 a, u32 b)
 #define FIXED_BYTES	1024
 
 /**
- * gmfs_image_room - how much room for inodes and names every image has
- * @region: the region
+ * gmfs_layout_blocks - count the blocks of a pool
+ * @layout: its windows
  *
- * The head's slots are as large as the region asks for, so an image must not
+ * Return: how many, heads included.
+ */
+u32 gmfs_layout_blocks(const struct gmfs_layout *layout)
+{
+	u32 i, nr = 0;
+
+	for (i = 0; i < layout->nr_windows; i++)
+		nr += layout->windows[i].size / layout->block_size;
+	return nr;
+}
+
+/**
+ * gmfs_image_room - how much room for inodes and names every image has
+ * @layout: the windows
+ *
+ * The heads' slots are as large as the windows ask for, so an image must not
  * grow with what is in it beyond that. Extents are not counted: each is of a
  * block at least, and there is room for one for every block.
  *
  * Return: bytes; what inodes, names, targets and attributes take together.
  */
-u64 gmfs_image_room(const struct gmfs_image_region *region)
+u64 gmfs_image_room(const struct gmfs_layout *layout)
 {
-	u64 nr = region->size / region->block_size;
-	u64 max = GMFS_HEAD_BLOCKS(nr) * region->block_size / GMFS_NR_SLOTS -
-		  GMFS_SLOT_IMAGE;
+	u64 nr = gmfs_layout_blocks(layout), max = 0, n;
+	u32 i;
 
+	for (i = 0; i < layout->nr_windows; i++) {
+		n = layout->windows[i].size / layout->block_size;
+		max += GMFS_HEAD_BLOCKS(n) * layout->block_size / GMFS_NR_SLOTS -
+		       GMFS_SLOT_IMAGE;
+	}
 	return min_t(u64, max, GMFS_MAX_IMAGE) - FIXED_BYTES -
-	       DIV_ROUND_UP(nr, 8) - nr * GMFS_IMAGE_EXTENT;
+	       layout->nr_windows * 2 * sizeof(u64) - DIV_ROUND_UP(nr, 8) -
+	       nr * GMFS_IMAGE_EXTENT;
 }
 
 /**
@@ -56,7 +76,7 @@ u64 gmfs_image_room(const struct gmfs_image_region *region)
  * @w: the writer
  * @buf: where to, or NULL to only measure
  * @max: bytes at @buf
- * @region: the region it is bound to
+ * @layout: the windows it is bound to
  * @next_ino: above every inode number in use
  *
  * The caller adds the property GMFS_PROP_WRITTEN, then inodes in ascending
@@ -64,9 +84,10 @@ u64 gmfs_image_room(const struct gmfs_image_region *region)
  * gmfs_fdt_end_node(); and gmfs_image_end().
  */
 void gmfs_image_begin(struct gmfs_fdt_writer *w, void *buf, size_t max,
-		      const struct gmfs_image_region *region, u64 next_ino)
+		      const struct gmfs_layout *layout, u64 next_ino)
 {
 	size_t prop;
+	u32 i;
 
 	gmfs_fdt_start(w, buf, max);
 	gmfs_fdt_begin_node(w, "");
@@ -74,11 +95,13 @@ void gmfs_image_begin(struct gmfs_fdt_writer *w, void *buf, size_t max,
 	gmfs_fdt_append(w, GMFS_COMPATIBLE, sizeof(GMFS_COMPATIBLE));
 	gmfs_fdt_close_prop(w, prop);
 	put_u64(w, GMFS_PROP_INCOMPATIBLE, 0);
-	prop = gmfs_fdt_open_prop(w, GMFS_PROP_REGION);
-	gmfs_fdt_append_u64(w, region->base);
-	gmfs_fdt_append_u64(w, region->size);
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_WINDOWS);
+	for (i = 0; i < layout->nr_windows; i++) {
+		gmfs_fdt_append_u64(w, layout->windows[i].base);
+		gmfs_fdt_append_u64(w, layout->windows[i].size);
+	}
 	gmfs_fdt_close_prop(w, prop);
-	put_u64(w, GMFS_PROP_BLOCK_SIZE, region->block_size);
+	put_u64(w, GMFS_PROP_BLOCK_SIZE, layout->block_size);
 	put_u64(w, GMFS_PROP_NEXT_INODE, next_ino);
 }
 

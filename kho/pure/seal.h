@@ -5,13 +5,15 @@
 #include "image.h"
 
 /**
- * struct gmfs_head - the head of a region, mapped
- * @map: where it is
- * @region: the region it must be bound to
+ * struct gmfs_head - the heads of a pool's windows, mapped
+ * @layout: the windows
+ * @maps: where the head of each is, gmfs_head_size() bytes
+ * @main: which of them is the main window; gmfs_head_find() finds it
  */
 struct gmfs_head {
-	void *map;
-	struct gmfs_image_region region;
+	const struct gmfs_layout *layout;
+	void **maps;
+	u32 main;
 };
 
 /**
@@ -44,17 +46,23 @@ enum gmfs_belief {
 };
 
 /**
- * struct gmfs_found - what is in a head
+ * struct gmfs_found - what is in the heads
  * @generation: the highest of those that make sense, or 0
- * @image: of the newest sealed slot
- * @size: bytes at @image
+ * @version: of the main window's head; 0 without one
+ * @known: the windows that belong to the pool, a bit each
+ * @disputed: a window belongs to another pool, or to this one without its main window
+ * @slot: the newest sealed slot
+ * @size: bytes of its image
  * @stamp: of the newest slot, or of the one that is wrong
  * @dated: the slot that @stamp is of is whole
- * @why: why a head that is not empty has no sealed image
+ * @why: why heads that are not empty have no sealed image
  */
 struct gmfs_found {
 	u64 generation;
-	const void *image;
+	u32 version;
+	u64 known;
+	bool disputed;
+	int slot;
 	size_t size;
 	struct gmfs_stamp stamp;
 	bool dated;
@@ -77,9 +85,10 @@ struct gmfs_copy {
 	u32 crc;
 };
 
-size_t gmfs_slot_size(const struct gmfs_image_region *region);
+size_t gmfs_head_size(const struct gmfs_layout *layout, u32 window);
 bool gmfs_seal_is_at(const void *map, u64 addr, struct gmfs_found *found);
-int gmfs_head_find(const struct gmfs_head *head, struct gmfs_found *found);
+int gmfs_head_find(struct gmfs_head *head, struct gmfs_found *found);
+void gmfs_head_copy(const struct gmfs_head *head, const struct gmfs_found *found, void *image);
 enum gmfs_belief gmfs_head_belief(struct gmfs_found *found,
 				  const struct gmfs_stamp *now, bool kexec);
 int gmfs_copy_choose(const struct gmfs_copy *copy, int err, const void *image,
@@ -89,12 +98,14 @@ int gmfs_head_seal(const struct gmfs_head *head, const void *image, size_t size,
 		   const struct gmfs_stamp *now, u64 *generation);
 void gmfs_head_open(const struct gmfs_head *head, const struct gmfs_stamp *now);
 void gmfs_head_wipe(const struct gmfs_head *head);
+bool gmfs_head_wipe_old(const struct gmfs_head *head, const u8 boot_id[16]);
 
 /*
  * The user of this file defines these. gmfs_seal_store() copies into the head, and no later
- * store gets there before it; gmfs_crc32c() is as RFC 3720 has it.
+ * store gets there before it; gmfs_crc32c() is as RFC 3720 has it, of what follows the
+ * bytes that have @crc, 0 to begin with.
  */
 void gmfs_seal_store(void *to, const void *from, size_t len);
-u32 gmfs_crc32c(const void *data, size_t len);
+u32 gmfs_crc32c(u32 crc, const void *data, size_t len);
 
 #endif /* _GMFS_SEAL_H */

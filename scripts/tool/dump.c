@@ -16,7 +16,7 @@
 
 #include "cmdline.h"
 #include "image.h"
-#include "seal.h"
+#include "slots.h"
 #include "tool.h"
 #include "xattrs.h"
 
@@ -128,6 +128,21 @@ static void print_time(s64 sec)
 		printf(" %19lld ", (long long)sec);
 }
 
+/* The physical address of a block of the image; 0 if no window has it. */
+static u64 phys_of(const struct gmfs_image *img, u32 block)
+{
+	const struct gmfs_image_window *w;
+	u32 i;
+
+	for (i = 0; i < img->nr_windows; i++) {
+		w = &img->windows[i];
+		if (block - w->start < w->nr)
+			return gmfs_image_range(img, i).base +
+			       (block - w->start) * img->block_size;
+	}
+	return 0;
+}
+
 static void print_extents(const struct gmfs_image *img, const struct gmfs_image_inode *i,
 			  bool good)
 {
@@ -137,7 +152,7 @@ static void print_extents(const struct gmfs_image *img, const struct gmfs_image_
 	for (k = 0; k < i->nr_extents; k++) {
 		e = gmfs_image_extent(i, k);
 		printf("%22s blocks %u+%u at block %u, 0x%llx", "", e.at, e.nr, e.start,
-		       img->region.base + e.start * img->region.block_size);
+		       phys_of(img, e.start));
 		written = 0;
 		for (b = e.start; good && b < e.start + e.nr; b++)
 			written += img->written[b / 8] >> b % 8 & 1;
@@ -243,21 +258,16 @@ static void print_tree(const struct gmfs_image *img, bool good)
 
 /* --- an image -------------------------------------------------------------- */
 
-/* Without @want an image is taken to be of the region it names. */
-static int show_image(const void *buf, size_t size, const struct gmfs_image_region *want)
+/* Without @layout an image may be of any pool. */
+static int show_image(const void *buf, size_t size, const struct gmfs_layout *layout)
 {
-	struct gmfs_image_region any = { 1, 1, 1 };
 	struct gmfs_image img;
+	struct gmfs_range range;
 	u64 blocks = 0;
 	bool good;
 	u32 i, k;
 
-	if (!want) {
-		gmfs_image_check(&img, buf, size, &any);
-		any = (struct gmfs_image_region){ img.region.base, img.region.size, BLOCK_SIZE };
-		want = &any;
-	}
-	good = !gmfs_image_check(&img, buf, size, want);
+	good = !gmfs_image_check(&img, buf, size, layout);
 	if (!good) {
 		printf("A kernel would refuse this image: %s.\n", img.why);
 		if (!img.fdt.structs)
@@ -268,19 +278,45 @@ static int show_image(const void *buf, size_t size, const struct gmfs_image_regi
 	for (i = 0; i < nr_nodes; i++)
 		for (k = 0; k < nodes[i].i.nr_extents; k++)
 			blocks += gmfs_image_extent(&nodes[i].i, k).nr;
-	printf("Region %s at 0x%llx, blocks of %s; %u inodes, the next is %llu; files have %llu blocks, %s\n",
-	       exact(img.region.size), img.region.base, human(img.region.block_size), nr_nodes,
-	       img.next_ino, blocks, human(blocks * img.region.block_size));
+	for (i = 0; i < img.nr_windows; i++) {
+		range = gmfs_image_range(&img, i);
+		printf("Window %s at 0x%llx: from block %u on%s\n", exact(range.size), range.base,
+		       img.windows[i].start,
+		       good && img.windows[i].to == GMFS_ABSENT ? ", absent" : "");
+	}
+	printf("Blocks of %s; %u inodes, the next is %llu; files have %llu blocks, %s\n",
+	       human(img.block_size), nr_nodes, img.next_ino, blocks,
+	       human(blocks * img.block_size));
 	print_tree(&img, good);
 	return !good;
 }
 
-/* --- a region's head -------------------------------------------------------- */
+/* --- the windows' heads ------------------------------------------------------ */
+
+/**
+ * struct heads - the windows of a pool, or of a file with a head
+ * @ranges: where they are
+ * @maps: their heads
+ * @layout: all of them
+ * @head: for the pure files
+ */
+struct heads {
+	struct gmfs_range ranges[GMFS_MAX_WINDOWS];
+	void *maps[GMFS_MAX_WINDOWS];
+	struct gmfs_layout layout;
+	struct gmfs_head head;
+};
+
+static void init_heads(struct heads *h, u32 nr)
+{
+	h->layout = (struct gmfs_layout){ h->ranges, nr, BLOCK_SIZE, ~0ULL };
+	h->head = (struct gmfs_head){ .layout = &h->layout, .maps = h->maps };
+}
 
 /* What kho/pure/seal.c asks of its users. Nothing here writes to a head. */
-u32 gmfs_crc32c(const void *data, size_t len)
+u32 gmfs_crc32c(u32 crc, const void *data, size_t len)
 {
-	return ~crc32c(~0, data, len);
+	return ~crc32c(~crc, data, len);
 }
 
 void gmfs_seal_store(void *to, const void *from, size_t len)
@@ -288,105 +324,171 @@ void gmfs_seal_store(void *to, const void *from, size_t len)
 	memcpy(to, from, len);
 }
 
-static const struct gmfs_seal *slot(const struct gmfs_head *head, int nr)
+static const char *state_name(const struct gmfs_seal *s)
 {
-	return head->map + nr * gmfs_slot_size(&head->region);
+	switch (be32toh(s->state)) {
+	case GMFS_SEALED:
+		return "sealed";
+	case GMFS_OPEN:
+		return "open";
+	}
+	return "not finished";
 }
 
 static void show_slot(int nr, const struct gmfs_seal *s)
 {
-	u32 state = be32toh(s->state);
+	u32 version = be32toh(s->version);
 
 	printf("slot %d: ", nr);
 	if (be64toh(s->magic) != GMFS_SEAL_MAGIC)
 		puts("no seal");
-	else if (be32toh(s->version) != GMFS_SEAL_VERSION)
-		printf("version %u, not %d\n", be32toh(s->version), GMFS_SEAL_VERSION);
+	else if (version != 1 && version != GMFS_SEAL_VERSION)
+		printf("version %u, not %d\n", version, GMFS_SEAL_VERSION);
 	else
-		printf("%s, generation %llu, of region 0x%llx@0x%llx, image of %llu bytes\n",
-		       state == GMFS_SEALED ? "sealed" : state == GMFS_OPEN ? "open" :
-		       "not finished",
-		       (unsigned long long)be64toh(s->generation),
+		printf("%s, generation %llu, of window 0x%llx@0x%llx, image of %llu bytes\n",
+		       state_name(s), (unsigned long long)be64toh(s->generation),
 		       (unsigned long long)be64toh(s->size),
 		       (unsigned long long)be64toh(s->base),
 		       (unsigned long long)be64toh(s->image_size));
 }
 
-static int show_head(const struct gmfs_head *head)
+static void show_window(const struct heads *h, u32 i)
 {
-	size_t room = gmfs_slot_size(&head->region) - GMFS_SLOT_IMAGE;
+	const struct gmfs_seal *s = h->maps[i];
+
+	if (i == h->head.main)
+		return;
+	printf("window 0x%llx@0x%llx: ", h->ranges[i].size, h->ranges[i].base);
+	if (gmfs_is_marked(&h->head, i))
+		puts("its mark names the main window");
+	else
+		puts(be64toh(s->magic) == GMFS_SEAL_MAGIC ? "what is there is no mark of this pool" :
+							     "no mark");
+}
+
+/* What a slot has may still help whoever has to know, if all of it is there. */
+static void show_slot_image(const struct heads *h, int nr, const struct gmfs_layout *want)
+{
+	const struct gmfs_seal *s = gmfs_slot(&h->head, nr);
+	u32 version = gmfs_head_version(&h->head);
+	u64 size = be64toh(s->image_size);
+	size_t room = gmfs_slot_size(&h->layout, h->head.main, version) - GMFS_SLOT_IMAGE;
+
+	if (be64toh(s->magic) != GMFS_SEAL_MAGIC || be32toh(s->version) != version || !size ||
+	    size > room)
+		return;
+	printf("Slot %d has:\n", nr);
+	show_image((const u8 *)s + GMFS_SLOT_IMAGE, size, want);
+}
+
+static int show_heads(struct heads *h, const struct gmfs_layout *want)
+{
 	struct gmfs_found found;
-	u64 size;
-	int i;
+	int i, ret, err = gmfs_head_find(&h->head, &found);
+	void *image;
 
 	for (i = 0; i < GMFS_NR_SLOTS; i++)
-		show_slot(i, slot(head, i));
-	if (!gmfs_head_find(head, &found))
-		return show_image(found.image, found.size, &head->region);
+		show_slot(i, gmfs_slot(&h->head, i));
+	for (i = 0; i < (int)h->layout.nr_windows; i++)
+		show_window(h, i);
+	if (!err) {
+		h->layout.known = found.known;
+		image = must(malloc(found.size + 1));
+		gmfs_head_copy(&h->head, &found, image);
+		ret = show_image(image, found.size, want);
+		free(image);
+		return ret;
+	}
 	if (!found.why[0])
 		puts("A kernel would find no files here.");
 	else
 		printf("A kernel would refuse these files: %s.\n", found.why);
-	/* What there is may still help whoever has to know. */
-	for (i = 0; i < GMFS_NR_SLOTS; i++) {
-		size = be64toh(slot(head, i)->image_size);
-		if (be64toh(slot(head, i)->magic) != GMFS_SEAL_MAGIC ||
-		    be32toh(slot(head, i)->version) != GMFS_SEAL_VERSION || !size || size > room)
-			continue;
-		printf("Slot %d has:\n", i);
-		show_image((const u8 *)slot(head, i) + GMFS_SLOT_IMAGE, size, &head->region);
-	}
+	for (i = 0; i < GMFS_NR_SLOTS; i++)
+		show_slot_image(h, i, want);
 	return 1;
+}
+
+/* The windows of a pool, as guestmemfs= names them. */
+static u32 parse_windows(const char *text, struct gmfs_range *ranges)
+{
+	struct gmfs_pool_arg *pools = must(calloc(GMFS_MAX_POOLS + 1, sizeof(*pools)));
+	char *args = NULL;
+	u32 i, nr = 0;
+	bool good;
+
+	must(asprintf(&args, "guestmemfs=\"%s\"", text) < 0 ? NULL : args);
+	good = gmfs_find_pools(args, "", BLOCK_SIZE, pools) == 1 && !pools[0].why;
+	if (good)
+		nr = pools[0].nr_windows;
+	for (i = 0; i < nr; i++) {
+		ranges[i] = pools[0].windows[i];
+		good &= !(ranges[i].base % BLOCK_SIZE) && !(ranges[i].size % BLOCK_SIZE);
+	}
+	if (!good)
+		die("--region is to be SIZE@ADDR[,SIZE@ADDR]..., multiples of 2M, not '%s'", text);
+	free(args);
+	free(pools);
+	return nr;
+}
+
+static void *map_head(const char *path, int fd, const struct gmfs_range *range, size_t size)
+{
+	struct stat st;
+	void *map;
+
+	/* Tests have a file there. */
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (u64)st.st_size < range->base + size)
+		die("%s ends before the head of the window at 0x%llx does", path, range->base);
+	map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, range->base);
+	if (map == MAP_FAILED)
+		die("cannot map 0x%llx of %s: %s; memory that the kernel uses cannot be seen there",
+		    range->base, path, strerror(errno));
+	return map;
 }
 
 static int dump_region(const char *text)
 {
-	struct gmfs_head head = { .region.block_size = BLOCK_SIZE };
-	struct gmfs_image_region *r = &head.region;
+	struct heads h = { 0 };
 	const char *path;
-	struct stat st;
-	size_t size;
+	u32 i, nr;
 	int fd;
 
-	if (gmfs_parse_region(text, &r->base, &r->size) || !r->size ||
-	    r->base % BLOCK_SIZE || r->size % BLOCK_SIZE || r->base + r->size < r->base)
-		die("--region is to be SIZE@ADDR, multiples of 2M, not '%s'", text);
+	nr = parse_windows(text, h.ranges);
+	init_heads(&h, nr);
 	if (!access(sys_path(SYSFS), F_OK))
 		die("the module has the region: try without --region");
-	size = GMFS_NR_SLOTS * gmfs_slot_size(r);
 	path = sys_path("/dev/mem");
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		die("cannot open %s: %s", path, strerror(errno));
-	/* Tests have a file there. */
-	if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (u64)st.st_size < r->base + size)
-		die("%s ends before the region's head does", path);
-	head.map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, r->base);
-	if (head.map == MAP_FAILED)
-		die("cannot map 0x%llx of %s: %s; memory that the kernel uses cannot be seen there",
-		    r->base, path, strerror(errno));
-	return show_head(&head);
+	for (i = 0; i < nr; i++)
+		h.maps[i] = map_head(path, fd, &h.ranges[i], gmfs_head_size(&h.layout, i));
+	return show_heads(&h, &h.layout);
 }
 
+/* An image, or a window's head with all of an image. */
 static int show_file(const char *path, void *p, size_t size)
 {
 	const struct gmfs_seal *s = p;
-	struct gmfs_head head = { .map = p };
+	struct heads h = { .maps = { p } };
+	u32 version;
 
 	if (size < sizeof(*s) || be64toh(s->magic) != GMFS_SEAL_MAGIC)
 		return show_image(p, size, NULL);
-	head.region = (struct gmfs_image_region){ be64toh(s->base), be64toh(s->size), BLOCK_SIZE };
-	if (be32toh(s->version) != GMFS_SEAL_VERSION) {
+	h.ranges[0] = (struct gmfs_range){ be64toh(s->base), be64toh(s->size) };
+	init_heads(&h, 1);
+	version = be32toh(s->version);
+	if (version != 1 && version != GMFS_SEAL_VERSION) {
 		show_slot(0, s);
 		return 1;
 	}
-	if (head.region.size / BLOCK_SIZE > GMFS_MAX_BLOCKS ||
-	    size < GMFS_NR_SLOTS * gmfs_slot_size(&head.region)) {
+	if (h.ranges[0].size / BLOCK_SIZE > GMFS_MAX_BLOCKS ||
+	    size < gmfs_head_size(&h.layout, 0)) {
 		show_slot(0, s);
-		printf("%s ends before the head of that region does.\n", path);
+		printf("%s ends before the head of that window does.\n", path);
 		return 1;
 	}
-	return show_head(&head);
+	return show_heads(&h, NULL);
 }
 
 static int dump_file(const char *path)
@@ -474,8 +576,9 @@ static void *read_image(const char *pool, size_t *size)
 
 static int dump_sysfs(const char *pool)
 {
-	struct gmfs_image_region want = { .block_size = BLOCK_SIZE };
-	char *region;
+	struct windows w;
+	struct heads h;
+	u32 i;
 	size_t size;
 	u8 *p;
 
@@ -491,10 +594,11 @@ static int dump_sysfs(const char *pool)
 		die("the image changed each time while it was read: try again when the files stay frozen or unmounted");
 	if (!p)
 		die("cannot read " SYSFS "/%s/image: %s", pool, strerror(errno));
-	region = sysfs(pool, "region");
-	if (!region || gmfs_parse_region(region, &want.base, &want.size))
-		die("cannot read " SYSFS "/%s/region", pool);
-	return show_image(p, size, &want);
+	read_windows(pool, &w);
+	for (i = 0; i < w.nr; i++)
+		h.ranges[i] = w.w[i].range;
+	init_heads(&h, w.nr);
+	return show_image(p, size, &h.layout);
 }
 
 int cmd_dump(int argc, char **argv)

@@ -7,7 +7,7 @@ _guestmemfs() {
 
 	case $COMP_CWORD:${COMP_WORDS[1]} in
 	1:*) words="plan status dump check kexec --help --version" ;;
-	*:plan) words="--pool --node --nodes --memmap --help" ;;
+	*:plan) words="--pool --node --nodes --spread --memmap --help" ;;
 	*:status) words="--help" ;;
 	*:dump) words="--pool --kho --region --help" files=y ;;
 	*:check) words="--cmdline --append --help" ;;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The administrator's tool: where a region can be, what the module says, what is
+ * The administrator's tool: where windows can be, what the module says, what is
  * in an image, and a kexec that is checked before it happens.
  *
  * What it accepts is what the kernel accepts: fs/mem/pure and kho/pure are compiled
@@ -147,7 +147,7 @@ char *sysfs(const char *pool, const char *attr)
 
 static int is_pool(const struct dirent *e)
 {
-	return e->d_name[0] != '.' && !access(sys_path(SYSFS "/%s/region", e->d_name), F_OK);
+	return e->d_name[0] != '.' && !access(sys_path(SYSFS "/%s/state", e->d_name), F_OK);
 }
 
 char **loaded_pools(void)
@@ -227,14 +227,28 @@ u64 parse_size(const char *what, const char *text)
 
 /* --- status ---------------------------------------------------------------- */
 
+static void show_windows(const char *pool, u64 block)
+{
+	struct windows w;
+	u32 i;
+
+	read_windows(pool, &w);
+	for (i = 0; i < w.nr; i++)
+		printf("%-17s 0x%llx@0x%llx (%s at %s), node %d, %u of %u blocks free (%s)%s\n",
+		       "window", w.w[i].range.size, w.w[i].range.base,
+		       human(w.w[i].range.size), human(w.w[i].range.base), w.w[i].node,
+		       w.w[i].free, w.w[i].blocks, human(w.w[i].free * block),
+		       w.w[i].main ? ", main" : "");
+}
+
 static void show_status(const char *pool)
 {
 	static const struct {
 		const char *attr, *name;
-		char kind;	/* t: text, b: bytes, n: blocks, r: region */
+		char kind;	/* t: text, b: bytes, n: blocks */
 	} rows[] = {
 		{ "state", "state", 't' }, { "quarantine", "quarantine", 't' },
-		{ "active", "active", 't' }, { "region", "region", 'r' },
+		{ "active", "active", 't' },
 		{ "block_size", "block size", 'b' }, { "files", "files", 't' },
 		{ "blocks", "blocks", 'n' }, { "blocks_used", "used", 'n' },
 		{ "blocks_free", "free", 'n' },
@@ -242,7 +256,7 @@ static void show_status(const char *pool)
 		{ "carriers", "carriers", 't' }, { "generation", "generation", 't' },
 		{ "image_size", "image", 'b' },
 	};
-	u64 block = BLOCK_SIZE, base, size, n;
+	u64 block = BLOCK_SIZE, n;
 	const char *text;
 	size_t i;
 
@@ -262,10 +276,9 @@ static void show_status(const char *pool)
 			printf(" bytes");
 		else if (rows[i].kind == 'n')
 			printf(" (%s)", human(n * block));
-		else if (rows[i].kind == 'r' && !gmfs_parse_region(text, &base, &size))
-			printf(" (%s at %s)", human(size), human(base));
 		putchar('\n');
 	}
+	show_windows(pool, block);
 }
 
 static int cmd_status(int argc, char **argv)
@@ -287,187 +300,6 @@ static int cmd_status(int argc, char **argv)
 	if (!any)
 		die("no pool %s is loaded", argv[1]);
 	return 0;
-}
-
-/* --- check ----------------------------------------------------------------- */
-
-/**
- * struct next_pools - the pools that the next kernel's module looks for
- * @cmdline: its command line
- * @given: the line or the options of the module say where they are
- * @nr: number of @pools
- * @pools: by gmfs_find_pools()
- */
-struct next_pools {
-	const char *cmdline;
-	bool given;
-	unsigned int nr;
-	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
-};
-
-static void read_next_pools(struct next_pools *next, const char *cmdline)
-{
-	const char *args = module_options(cmdline, "guestmemfs.region");
-	size_t len;
-
-	next->cmdline = cmdline;
-	next->given = args || last_value(cmdline, "guestmemfs", &len);
-	next->nr = gmfs_find_pools(args ?: cmdline, cmdline, BLOCK_SIZE, next->pools);
-}
-
-/* An unreadable list of flags is no reason to believe that the CPU cannot. */
-static bool cpu_can_encrypt(void)
-{
-	char *text = read_file(sys_path("/proc/cpuinfo"), NULL), *flags, *p;
-
-	flags = text ? strstr(text, "\nflags") : NULL;
-	if (!flags)
-		return true;
-	flags[1 + strcspn(flags + 1, "\n")] = '\0';
-	for (p = strstr(flags, " sme"); p; p = strstr(p + 1, " sme"))
-		if (!p[4] || p[4] == ' ')
-			return true;
-	return false;
-}
-
-#define problem(...)	(fputs("no: ", stdout), printf(__VA_ARGS__), putchar('\n'), 1)
-
-/* Whether the module is loaded. */
-static int check_module(const char *cmdline)
-{
-	const char *out = module_is_kept_out(cmdline);
-	size_t len = strlen(cmdline);
-	int problems = 0;
-
-	if (len > MAX_CMDLINE)
-		problems += problem("the command line has %zu bytes, and a kernel reads %d: make it shorter",
-				    len, MAX_CMDLINE);
-	if (out)
-		problems += problem("%s keeps the module from being loaded: leave it out", out);
-	if (encrypts_memory(cmdline) && cpu_can_encrypt())
-		problems += problem("mem_encrypt=on turns memory encryption on, with which the module does not load: leave it out");
-	return problems;
-}
-
-/* A pool's guestmemfs= argument. */
-static const char *pool_arg(const char *name, u64 base, u64 size)
-{
-	bool named = strcmp(name, GMFS_DEFAULT_POOL);
-	char *s;
-
-	if (asprintf(&s, "guestmemfs=%s%s%s@%s", named ? name : "", named ? ":" : "",
-		     exact(size), exact(base)) < 0)
-		die("out of memory");
-	return s;
-}
-
-/* Whether the next kernel finds a pool where its files are. */
-static int check_pool(const struct next_pools *next, const char *name, u64 base, u64 size)
-{
-	const struct gmfs_pool_arg *p, *end = next->pools + next->nr;
-	const char *line;
-	size_t len;
-
-	for (p = next->pools; p < end && !gmfs_pool_is(p, name); p++)
-		;
-	if (p < end && p->why)
-		return problem("pool %s: guestmemfs=%.*s: %s", name, (int)p->value_len,
-			       p->value, p->why);
-	if (p < end && (base != p->base || size != p->size))
-		return problem("pool %s: the files are in %s@%s, and the next kernel would take %s@%s: give it %s",
-			       name, exact(size), exact(base), exact(p->size), exact(p->base),
-			       pool_arg(name, base, size));
-	if (p < end)
-		return 0;
-	line = read_line(sys_path("/proc/cmdline"));
-	if (next->given || (line && module_options(line, "guestmemfs.region")) ||
-	    (line && last_value(line, "guestmemfs", &len)))
-		return problem("pool %s: the next kernel does not have it: give it %s", name,
-			       pool_arg(name, base, size));
-	warn("pool %s is not on the command line: see that the next boot loads the module with region=%s, too",
-	     name, pool_arg(name, base, size) + strlen("guestmemfs="));
-	return 0;
-}
-
-/* Whether the next kernel keeps off a pool's region. */
-static int check_memory(const char *cmdline, const char *name, u64 base, u64 size)
-{
-	u64 limit = memory_limit(cmdline);
-	char use = other_use(cmdline, base, size);
-	int problems = 0;
-	struct kaslr k;
-
-	read_kaslr(cmdline, &k);
-	if (!is_reserved(cmdline, base, size))
-		problems += problem("pool %s: no memmap= keeps the next kernel off the region: give it memmap=%s$%s (from a shell in single quotes)",
-				    name, exact(size), exact(base));
-	else if (!kaslr_avoids(&k, base, size))
-		problems += problem("pool %s: the next kernel may put itself into the region, for KASLR looks at the first %d memmap= entries only, and at none behind one that it cannot read: put memmap=%s$%s first, or add nokaslr",
-				    name, KASLR_ENTRIES, exact(size), exact(base));
-	if (use)
-		problems += problem("pool %s: a memmap= with %c makes something else of the region: leave it out",
-				    name, use);
-	if (base + size > limit)
-		problems += problem("pool %s: mem= or memmap= ends the next kernel's memory at %s, below the region's end: leave it out",
-				    name, exact(limit));
-	return problems;
-}
-
-/* The region that a refused image is of, if it was refused because of that. */
-static bool refused_region(const char *reason, u64 *base, u64 *size)
-{
-	static const char text[] = "of another region: ";
-	const char *p = reason ? strstr(reason, text) : NULL;
-	u64 b, s;
-
-	if (!p || sscanf(p + strlen(text), "0x%llx bytes at 0x%llx", &s, &b) != 2 ||
-	    b + s <= b)
-		return false;
-	*base = b;
-	*size = s;
-	return true;
-}
-
-/* check() of one pool. */
-static int check_one(const struct next_pools *next, const char *name, bool leave)
-{
-	char *region = sysfs(name, "region"), *state = sysfs(name, "state");
-	char *reason = sysfs(name, "quarantine");
-	bool refused = state && !strcmp(state, "quarantined");
-	int problems;
-	u64 base, size;
-
-	if (!region || gmfs_parse_region(region, &base, &size))
-		die(SYSFS "/%s/region cannot be read: is this module older than this tool?", name);
-	if (refused && refused_region(reason, &base, &size))
-		refused = false;
-	problems = check_pool(next, name, base, size) +
-		   check_memory(next->cmdline, name, base, size);
-	if (refused && leave)
-		warn("pool %s: the files are quarantined (%s): only a kernel that they are for finds them",
-		     name, reason ? reason : "the log says why");
-	else if (refused)
-		problems += problem("pool %s: the files are quarantined (%s): go back to the kernel or command line they are for, or drop them by mount -o discard",
-				    name, reason ? reason : "the log says why");
-	if (!problems && !leave)
-		printf("yes: the next kernel finds pool %s in 0x%llx@0x%llx\n", name, size, base);
-	return problems;
-}
-
-/*
- * Prints a line for each problem and returns how many there are. A kernel that refuses the
- * files can be left all the same (@leave): they are handed on as they are.
- */
-static int check(const char *cmdline, bool leave)
-{
-	struct next_pools next;
-	int problems = check_module(cmdline);
-	char **pool;
-
-	read_next_pools(&next, cmdline);
-	for (pool = loaded_pools(); *pool; pool++)
-		problems += check_one(&next, *pool, leave);
-	return problems;
 }
 
 /**
@@ -662,20 +494,22 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 	const char *args, *help;
 } commands[] = {
-	{ "plan", cmd_plan, "SIZE [--pool NAME] [--node N] [--memmap DIR] [--nodes DIR]",
-	  "Choose a place for a pool that holds SIZE of files, and print the kernel\n"
-	  "command line and the line for GRUB.\n"
+	{ "plan", cmd_plan, "SIZE [--pool NAME] [--node N[,M]... | --spread]\n"
+	  "                       [--memmap DIR] [--nodes DIR]",
+	  "Choose places for the windows of a pool that holds SIZE of files, and print the\n"
+	  "kernel command line and the line for GRUB.\n"
 	  "  --pool NAME   the pool's name, if not guestmemfs; others stay where they are\n"
-	  "  --node N      on that NUMA node\n"
+	  "  --node N,M    on that NUMA node, or the same on each of several\n"
+	  "  --spread      the same on each node\n"
 	  "  --memmap DIR  instead of /sys/firmware/memmap\n"
 	  "  --nodes DIR   instead of /sys/devices/system/node\n" },
 	{ "status", cmd_status, "[POOL]", "Show what the module says of all pools, or of one.\n" },
-	{ "dump", cmd_dump, "[--pool NAME] [--kho | --region SIZE@ADDR | FILE]",
+	{ "dump", cmd_dump, "[--pool NAME] [--kho | --region SIZE@ADDR[,SIZE@ADDR]... | FILE]",
 	  "Show the files of an image: of the one in " SYSFS "/guestmemfs/image,\n"
-	  "or of a file, which has an image or the beginning of a region.\n"
+	  "or of a file, which has an image or the beginning of a window.\n"
 	  "  --pool NAME         of another pool than guestmemfs\n"
 	  "  --kho               of the one Kexec Handover has (debugfs)\n"
-	  "  --region SIZE@ADDR  of a region, by /dev/mem; the module is not loaded\n" },
+	  "  --region SIZE@ADDR  of a pool's windows, by /dev/mem; the module is not loaded\n" },
 	{ "check", cmd_check, "[--cmdline STRING] [--append STRING]",
 	  "Say whether the next kernel will find the files.\n"
 	  "  --cmdline STRING  its command line, if not this kernel's\n"

@@ -172,6 +172,16 @@ static void read_nodes(const char *path)
  * The pool of that name goes, and with it the memmap= entry that has its region, unless
  * another pool lies in it, too.
  */
+static bool lies_in(const struct gmfs_pool_arg *p, const struct memmap *m)
+{
+	const struct gmfs_range *w;
+
+	for (w = p->windows; w < p->windows + p->nr_windows; w++)
+		if (w->size && w->base >= m->addr && w->base - m->addr < m->size)
+			return true;
+	return false;
+}
+
 static bool goes(const struct gmfs_pool_arg *pools, unsigned int nr, const char *name,
 		 const struct memmap *m)
 {
@@ -179,8 +189,7 @@ static bool goes(const struct gmfs_pool_arg *pools, unsigned int nr, const char 
 	unsigned int i;
 
 	for (i = 0; i < nr && m->sep == '$'; i++) {
-		if (!pools[i].size || pools[i].base < m->addr ||
-		    pools[i].base - m->addr >= m->size)
+		if (!lies_in(&pools[i], m))
 			continue;
 		if (!gmfs_pool_is(&pools[i], name))
 			return false;
@@ -195,7 +204,7 @@ static bool goes(const struct gmfs_pool_arg *pools, unsigned int nr, const char 
  */
 static int heed_cmdline(const char *cmdline, const char *pool)
 {
-	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+	static struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
 	unsigned int n = gmfs_find_pools(cmdline, cmdline, BLOCK_SIZE, pools), i;
 	struct memmaps it = { .pos = cmdline };
 	struct memmap m;
@@ -353,7 +362,7 @@ int cmd_plan(int argc, char **argv)
 	struct choice c = { 0 };
 	int o, node = ANY_NODE, entries;
 	const char *pool = GMFS_DEFAULT_POOL;
-	struct gmfs_pool_arg p[GMFS_MAX_POOLS + 1];
+	static struct gmfs_pool_arg p[GMFS_MAX_POOLS + 1];
 	char *cmdline, *end;
 	u64 wish;
 

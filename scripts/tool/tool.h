@@ -3,8 +3,11 @@
 #define _GMFS_TOOL_H
 
 #include <getopt.h>
+#include <guestmemfs/abi.h>
 #include <linux/kernel.h>
 #include <linux/types.h>
+
+#include "cmdline.h"
 
 #define BLOCK_SIZE	(2ULL << 20)
 #define SECTION_SIZE	(128ULL << 20)
@@ -28,6 +31,27 @@ void need_module(void);
 const char *human(u64 bytes);
 const char *exact(u64 bytes);				/* for memparse() */
 u64 parse_size(const char *what, const char *text);
+
+/**
+ * struct windows - the windows of a loaded pool, as sysfs tells
+ * @nr: how many
+ * @w: each: its memory, its node, its blocks without the head, how many are free, and
+ *	whether it is the main one, whose head has the image
+ */
+struct windows {
+	u32 nr;
+	struct {
+		struct gmfs_range range;
+		int node;
+		u32 blocks, free;
+		bool main;
+	} w[GMFS_MAX_WINDOWS];
+};
+
+/* In check.c */
+
+void read_windows(const char *pool, struct windows *w);
+int check(const char *cmdline, bool leave);
 
 /* In plan.c */
 

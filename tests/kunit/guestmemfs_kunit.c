@@ -26,15 +26,15 @@
 #include "../../kho/pure/seal.h"
 #include "../../kho/pure/xattrs.h"
 
-/* The pure files ask it of their users; no test here writes to a head. */
+/* The pure files ask these of their users. */
 void gmfs_seal_store(void *to, const void *from, size_t len)
 {
 	memcpy(to, from, len);
 }
 
-u32 gmfs_crc32c(const void *data, size_t len)
+u32 gmfs_crc32c(u32 crc, const void *data, size_t len)
 {
-	return ~gmfs_crc32c_update(~0, data, len);
+	return ~gmfs_crc32c_update(~crc, data, len);
 }
 
 static u32 seed;
@@ -67,19 +67,20 @@ static void draw(struct kunit *test, struct gmfs_blocks *b, const char *map,
 			KUNIT_EXPECT_EQ(test, gmfs_blocks_take(b, i, 1), 0);
 }
 
-/* Regions drawn as text, in PUDs of 4 blocks: '.' is free. */
+/* Windows drawn as text, in PUDs of 4 blocks: '.' is free. */
 static const struct placement {
 	const char *name, *map;
 	u32 first, want, at, goal, start, len;
 } placements[] = {
-	{ "aligned region", "........", 0, 4, 0, GMFS_NO_GOAL, 0, 4 },
-	{ "region begins 1 in its PUD", "........", 1, 4, 0, GMFS_NO_GOAL, 3, 4 },
+	{ "aligned window", "........", 0, 4, 0, GMFS_NO_GOAL, 0, 4 },
+	{ "window begins 1 in its PUD", "........", 1, 4, 0, GMFS_NO_GOAL, 3, 4 },
 	{ "tightest aligned run", "........#....", 0, 4, 0, GMFS_NO_GOAL, 0, 4 },
 	{ "no aligned run", ".#.....#", 0, 4, 0, GMFS_NO_GOAL, 2, 4 },
 	{ "small file, tightest run", "....#..#...", 0, 2, 0, GMFS_NO_GOAL, 5, 2 },
 	{ "goal", "........", 0, 4, 4, 3, 3, 4 },
 	{ "goal in use", "...#....", 0, 2, 4, 3, 0, 2 },
 	{ "longest run", "..#...#..", 0, 6, 0, GMFS_NO_GOAL, 3, 3 },
+	{ "whole PUDs first", "#.........#", 0, 12, 0, GMFS_NO_GOAL, 4, 4 },
 	{ "full", "####", 0, 1, 0, GMFS_NO_GOAL, 77, 0 },
 };
 
@@ -92,10 +93,31 @@ static void blocks_placement(struct kunit *test)
 	u32 start = 77;
 
 	draw(test, &b, p->map, p->first);
-	KUNIT_EXPECT_EQ(test, p->len, gmfs_blocks_alloc(&b, p->want, p->at,
-							p->goal, &start));
+	KUNIT_EXPECT_EQ(test, p->len, gmfs_blocks_alloc(&b, GMFS_ALL_WINDOWS, p->want,
+							p->at, p->goal, &start));
 	KUNIT_EXPECT_EQ(test, start, p->start);
 	KUNIT_EXPECT_EQ(test, b.nr_free, b.nr - bitmap_weight(b.used, b.nr));
+	gmfs_blocks_destroy(&b);
+}
+
+static void blocks_windows(struct kunit *test)
+{
+	struct gmfs_blocks b;
+	u32 start;
+
+	draw(test, &b, "#...", 0);
+	KUNIT_ASSERT_EQ(test, gmfs_blocks_add(&b, 9, 3), 0);
+	KUNIT_EXPECT_EQ(test, gmfs_blocks_window(&b, 3), 0);
+	KUNIT_EXPECT_EQ(test, gmfs_blocks_window(&b, 4), 1);
+	KUNIT_EXPECT_EQ(test, gmfs_blocks_take(&b, 3, 2), -ERANGE);
+	KUNIT_EXPECT_EQ(test, 8, gmfs_blocks_alloc(&b, GMFS_ALL_WINDOWS, 8, 0, GMFS_NO_GOAL,
+						   &start));
+	KUNIT_EXPECT_EQ(test, start, 5);
+	KUNIT_EXPECT_EQ(test, gmfs_blocks_free_in(&b, 1), 3);
+	KUNIT_EXPECT_EQ(test, gmfs_blocks_free_in(&b, 2), 1);
+	KUNIT_EXPECT_EQ(test, 1, gmfs_blocks_alloc(&b, 2, 3, 0, 1, &start));
+	KUNIT_EXPECT_EQ(test, start, 4);
+	KUNIT_EXPECT_EQ(test, b.nr_free, 3);
 	gmfs_blocks_destroy(&b);
 }
 
@@ -111,7 +133,7 @@ static void blocks_every_second(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, i, nr);
 	KUNIT_EXPECT_EQ(test, gmfs_blocks_largest(&b), 1);
 	for (i = 0; i < 100; i++)
-		got += gmfs_blocks_alloc(&b, 512, i, GMFS_NO_GOAL, &start);
+		got += gmfs_blocks_alloc(&b, GMFS_ALL_WINDOWS, 512, i, GMFS_NO_GOAL, &start);
 	KUNIT_EXPECT_EQ(test, got, 100);
 	KUNIT_EXPECT_EQ(test, b.nr_free, nr / 2 - 100);
 	KUNIT_EXPECT_EQ(test, gmfs_blocks_take(&b, nr - 1, 2), -ERANGE);
@@ -161,6 +183,7 @@ static void blocks_have_locks(struct kunit *test)
 
 static struct kunit_case blocks_cases[] = {
 	KUNIT_CASE_PARAM(blocks_placement, placement_gen_params),
+	KUNIT_CASE(blocks_windows),
 	KUNIT_CASE(blocks_every_second),
 	KUNIT_CASE(blocks_have_locks),
 	{}
@@ -243,6 +266,7 @@ static const struct line {
 	{ "no memmap", "guestmemfs=1G", 1 },
 	{ "junk", "guestmemfs=1Gx memmap=1G$4G", 1 },
 	{ "two", "guestmemfs=a:1G guestmemfs=b:1G memmap=2G$4G", 2, SZ_4G, SZ_1G },
+	{ "two windows", "guestmemfs=1G@4G,1G@8G", 1, SZ_4G, SZ_1G },
 	{ "a name that is none", "guestmemfs=\xe4:1G", 1 },
 	{ "not there", "xguestmemfs=1G memmap=1G$4G" },
 };
@@ -257,8 +281,9 @@ static void cmdline_table(struct kunit *test)
 	pools = kunit_kcalloc(test, GMFS_MAX_POOLS + 1, sizeof(*pools), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, pools);
 	KUNIT_EXPECT_EQ(test, l->nr, gmfs_find_pools(l->cmdline, l->cmdline, SZ_2M, pools));
-	KUNIT_EXPECT_EQ(test, pools[0].base, l->base);
-	KUNIT_EXPECT_EQ(test, pools[0].size, l->size);
+	KUNIT_EXPECT_EQ(test, pools[0].windows[0].size, l->size);
+	if (l->size)
+		KUNIT_EXPECT_EQ(test, pools[0].windows[0].base, l->base);
 	KUNIT_EXPECT_EQ(test, !pools[0].why, l->size || !l->nr);
 }
 
@@ -345,7 +370,8 @@ static void xattrs_random(struct kunit *test)
 
 /* --- an image of a few inodes ------------------------------------------------- */
 
-static const struct gmfs_image_region region = { SZ_4G, 16 * SZ_2M, SZ_2M };
+static const struct gmfs_range window = { SZ_4G, 16 * SZ_2M };
+static const struct gmfs_layout layout = { &window, 1, SZ_2M, 1 };
 
 static void put(struct gmfs_fdt_writer *w, const char *name, const void *data,
 		size_t len)
@@ -387,7 +413,7 @@ static size_t write_image(void *buf, size_t max)
 	struct gmfs_fdt_writer w;
 	u32 i;
 
-	gmfs_image_begin(&w, buf, max, &region, 6);
+	gmfs_image_begin(&w, buf, max, &layout, 6);
 	put(&w, GMFS_PROP_WRITTEN, "\1\2", 2);
 	for (i = 0; i < ARRAY_SIZE(inodes); i++) {
 		gmfs_image_begin_inode(&w, &inodes[i]);
@@ -475,7 +501,7 @@ static void image_round_trip(struct kunit *test)
 	u32 pos, n;
 
 	KUNIT_ASSERT_NOT_NULL(test, img);
-	KUNIT_ASSERT_EQ_MSG(test, 0, gmfs_image_check(img, image, size, &region),
+	KUNIT_ASSERT_EQ_MSG(test, 0, gmfs_image_check(img, image, size, &layout),
 			    "%s", img->why);
 	KUNIT_EXPECT_EQ(test, img->nr_inodes, ARRAY_SIZE(inodes));
 	KUNIT_EXPECT_MEMEQ(test, img->written, "\1\2", 2);
@@ -506,16 +532,22 @@ static const struct corruption {
 	{ "nothing", 0, GMFS_PROP_INCOMPATIBLE, 1, 0, 0 },
 	{ "version", 0, GMFS_PROP_COMPATIBLE, 0, 0, -EPROTONOSUPPORT },
 	{ "feature", 0, GMFS_PROP_INCOMPATIBLE, 1, 1, -EPROTONOSUPPORT },
+	{ "window elsewhere", 0, GMFS_PROP_WINDOWS, 0, 2, -ENXIO },
+	{ "window of a head alone", 0, GMFS_PROP_WINDOWS, 3, SZ_2M, -EINVAL },
+	{ "window that begins in a block", 0, GMFS_PROP_WINDOWS, 1, SZ_4K, -EINVAL },
 	{ "block size", 0, GMFS_PROP_BLOCK_SIZE, 1, SZ_4K, -ENXIO },
 	{ "next inode", 0, GMFS_PROP_NEXT_INODE, 1, 5, -EINVAL },
 	{ "uid", 2, GMFS_PROP_OWNER, 0, -1, -EINVAL },
 	{ "nsec", 3, GMFS_PROP_TIMES, 5, NSEC_PER_SEC, -EINVAL },
 	{ "extent behind the file's end", 3, GMFS_PROP_EXTENTS, 3, 8, 0 },
-	{ "extent at the last block of any file", 3, GMFS_PROP_EXTENTS, 6, 14, 0 },
-	{ "extent across the last block of any file", 3, GMFS_PROP_EXTENTS, 6, 15, -EINVAL },
+	{ "extent at the last block of any file", 3, GMFS_PROP_EXTENTS, 6,
+	  GMFS_MAX_BLOCKS - 2, 0 },
+	{ "extent across the last block of any file", 3, GMFS_PROP_EXTENTS, 6,
+	  GMFS_MAX_BLOCKS - 1, -EINVAL },
 	{ "extents overlap in the file", 3, GMFS_PROP_EXTENTS, 3, 1, -EINVAL },
-	{ "extents overlap in the region", 3, GMFS_PROP_EXTENTS, 4, 4, -EEXIST },
-	{ "extent leaves the region", 3, GMFS_PROP_EXTENTS, 4, 16, -ERANGE },
+	{ "extents overlap in the window", 3, GMFS_PROP_EXTENTS, 4, 4, -EEXIST },
+	{ "extent in the head", 3, GMFS_PROP_EXTENTS, 1, 0, -ERANGE },
+	{ "extent leaves the window", 3, GMFS_PROP_EXTENTS, 4, 16, -ERANGE },
 	{ "other flags", 3, GMFS_PROP_FLAGS, 0, GMFS_FLAGS_KNOWN, 0 },
 	{ "unknown flag", 3, GMFS_PROP_FLAGS, 0, 4, -EINVAL },
 	{ "xattr without name", 3, GMFS_PROP_XATTRS, 0, 0, -EINVAL },
@@ -559,14 +591,57 @@ static void image_corrupted(struct kunit *test)
 	data = find_prop(image, size, c->ino, c->prop);
 	KUNIT_ASSERT_NOT_NULL(test, data);
 	put_unaligned_be32(c->value, data + 4 * c->cell);
-	KUNIT_EXPECT_EQ(test, c->err, gmfs_image_check(img, image, size, &region));
+	KUNIT_EXPECT_EQ(test, c->err, gmfs_image_check(img, image, size, &layout));
 	KUNIT_EXPECT_EQ(test, !img->why[0], !c->err);
+}
+
+/* --- heads ------------------------------------------------------------------ */
+
+enum { HEAD = SZ_16K, HEAD_IMAGE = SZ_8K - 1 };
+
+/* Two windows of one block of head; the image goes on in the second one. */
+static void seal_spans(struct kunit *test)
+{
+	static const struct gmfs_range windows[] = {
+		{ SZ_4G, 64 * HEAD }, { 2ULL * SZ_4G, 64 * HEAD },
+	};
+	static const struct gmfs_layout two = { windows, 2, HEAD, 3 };
+	const struct gmfs_stamp now = { .tsc = 1 };
+	void *maps[2] = {
+		kunit_kzalloc(test, HEAD, GFP_KERNEL), kunit_kzalloc(test, HEAD, GFP_KERNEL),
+	};
+	struct gmfs_found *found = kunit_kzalloc(test, sizeof(*found), GFP_KERNEL);
+	u8 *image = kunit_kzalloc(test, HEAD_IMAGE, GFP_KERNEL);
+	u8 *copy = kunit_kzalloc(test, HEAD_IMAGE, GFP_KERNEL);
+	struct gmfs_head head = { &two, maps, 0 };
+	struct rnd_state state;
+	u64 generation, n;
+
+	KUNIT_ASSERT_TRUE(test, maps[0] && maps[1] && found && image && copy);
+	KUNIT_EXPECT_EQ(test, gmfs_head_find(&head, found), -ENOENT);
+	begin_random(test, &state);
+	for (n = 1; n <= 3; n++) {
+		prandom_bytes_state(&state, image, HEAD_IMAGE);
+		gmfs_head_open(&head, &now);
+		KUNIT_EXPECT_EQ(test, gmfs_head_find(&head, found), -EUCLEAN);
+		KUNIT_EXPECT_EQ(test, 0, gmfs_head_seal(&head, image, HEAD_IMAGE, &now,
+							&generation));
+		KUNIT_EXPECT_EQ(test, generation, n);
+		KUNIT_ASSERT_EQ(test, gmfs_head_find(&head, found), 0);
+		KUNIT_EXPECT_EQ(test, found->known, 3);
+		KUNIT_ASSERT_EQ(test, found->size, HEAD_IMAGE);
+		gmfs_head_copy(&head, found, copy);
+		KUNIT_EXPECT_MEMEQ(test, copy, image, HEAD_IMAGE);
+	}
+	gmfs_head_wipe(&head);
+	KUNIT_EXPECT_EQ(test, gmfs_head_find(&head, found), -ENOENT);
 }
 
 static struct kunit_case image_cases[] = {
 	KUNIT_CASE(xattrs_random),
 	KUNIT_CASE(image_round_trip),
 	KUNIT_CASE_PARAM(image_corrupted, corruption_gen_params),
+	KUNIT_CASE(seal_spans),
 	{}
 };
 

@@ -3,7 +3,7 @@
  * Test data for the tool: image KIND >file, where KIND is
  *	good, overlap	an image; one whose files share a block
  *	vmalloc, taken	a Kexec Handover subtree without an image
- *	head S0 G0 S1 G1	a region's head: states (s: sealed, o: open,
+ *	head S0 G0 S1 G1	a window's head: states (s: sealed, o: open,
  *			-: none, x: sealed, its image damaged, c: its seal,
  *			v: of another version) and generations of two slots
  */
@@ -19,7 +19,8 @@
 
 #define MIB		(1ULL << 20)
 
-static const struct gmfs_image_region region = { 4096 * MIB, 64 * MIB, 2 * MIB };
+static const struct gmfs_range window = { 4096 * MIB, 64 * MIB };
+static const struct gmfs_layout layout = { &window, 1, 2 * MIB, 1 };
 
 static void put_names(struct gmfs_fdt_writer *w, const char *names, size_t len, const u64 *inodes)
 {
@@ -51,7 +52,7 @@ static size_t write_image(void *buf, size_t max, bool overlap)
 	struct gmfs_fdt_writer w;
 	size_t prop;
 
-	gmfs_image_begin(&w, buf, max, &region, 9);
+	gmfs_image_begin(&w, buf, max, &layout, 9);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
 	gmfs_fdt_append(&w, written, sizeof(written));
 	gmfs_fdt_close_prop(&w, prop);
@@ -94,12 +95,15 @@ static size_t write_subtree(void *buf, size_t max)
 static void write_slot(u8 *p, char state, u64 generation)
 {
 	size_t size = write_image(p + GMFS_SLOT_IMAGE, MIB - GMFS_SLOT_IMAGE, false);
+	__be64 list[] = { htobe64(window.base), htobe64(window.size) };
 	struct gmfs_seal s = {
 		.magic = htobe64(GMFS_SEAL_MAGIC), .version = htobe32(GMFS_SEAL_VERSION),
-		.generation = htobe64(generation), .base = htobe64(region.base),
-		.size = htobe64(region.size), .block_size = htobe64(region.block_size),
+		.generation = htobe64(generation), .base = htobe64(window.base),
+		.size = htobe64(window.size), .block_size = htobe64(layout.block_size),
 		.image_size = htobe64(size),
 		.image_crc = htobe32(~crc32c(~0, p + GMFS_SLOT_IMAGE, size)),
+		.nr_windows = htobe32(1),
+		.windows_crc = htobe32(~crc32c(~0, list, sizeof(list))),
 	};
 
 	if (state == 'v')
@@ -110,8 +114,10 @@ static void write_slot(u8 *p, char state, u64 generation)
 		s.tsc = 1;
 	if (state == 'x')
 		p[GMFS_SLOT_IMAGE + size - 1] ^= 1;
-	if (state != '-')
-		memcpy(p, &s, sizeof(s));
+	if (state == '-')
+		return;
+	memcpy(p, &s, sizeof(s));
+	memcpy(p + GMFS_SLOT_WINDOWS, list, sizeof(list));
 }
 
 int main(int argc, char **argv)

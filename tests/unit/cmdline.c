@@ -73,7 +73,8 @@ static const struct line {
 	BAD("no address after @", "guestmemfs=1G@ memmap=1G$4G", "is not [NAME:]SIZE"),
 	BAD("negative address", "guestmemfs=1G@-4G", "is not [NAME:]SIZE"),
 	BAD("trailing junk", "guestmemfs=1GB memmap=1G$4G", "is not [NAME:]SIZE"),
-	{ "junk after the address", "guestmemfs=1G@4G,2G", 1, 4 * G, G, "is not [NAME:]SIZE" },
+	{ "junk after the address", "guestmemfs=1G@4Gx", 1, 4 * G, G, "is not [NAME:]SIZE" },
+	BAD("an empty value between quotes", "guestmemfs=\"\" memmap=1G$4G", "is not [NAME:]SIZE"),
 	BAD("beyond the last address", "guestmemfs=2E@15E", "last address"),
 	BAD("no memmap", "guestmemfs=1G", "holds"),
 	BAD("memmap too small", "guestmemfs=2G memmap=1G$4G", "holds"),
@@ -99,18 +100,20 @@ static void line(const void *arg)
 {
 	const struct line *l = arg;
 	char *copy = exact_copy(l->cmdline, strlen(l->cmdline) + 1);
-	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1] = { 0 };
+	static struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
 
+	memset(pools, 0, sizeof(pools));
 	expect_eq(gmfs_find_pools(copy, copy, 2 * M, pools), l->nr);
 	expect(!pools[0].why == !l->why, "said '%s'", pools[0].why);
 	if (l->why && pools[0].why)
 		expect(strstr(pools[0].why, l->why), "said '%s'", pools[0].why);
-	expect_eq(pools[0].base, l->base);
-	expect_eq(pools[0].size, l->size);
+	expect_eq(pools[0].windows[0].size, l->size);
+	if (l->size)
+		expect_eq(pools[0].windows[0].base, l->base);
 	free(copy);
 }
 
-/* "NAME SIZE@ADDR," in GiB for each pool, or "NAME: WHY," with the first bytes of the reason. */
+/* "NAME SIZE@ADDR+SIZE@ADDR," in GiB for each pool, or "NAME: WHY," with the first bytes of the reason. */
 static const struct pools {
 	const char *name, *cmdline, *found;
 } pools_table[] = {
@@ -178,22 +181,54 @@ static const struct pools {
 	{ "pools: one is malformed", "guestmemfs=a:x guestmemfs=b:1G@4G", "a: is not [,b 1@4," },
 	{ "pools: a name and nothing", "guestmemfs=a: guestmemfs=b:1G@4G", "a: is not [,b 1@4," },
 	{ "pools: two colons", "guestmemfs=a:b:1G@4G", "a: is not [," },
+	{ "windows: two, each with an address", "guestmemfs=1G@4G,2G@8G",
+	  "guestmemfs 1@4+2@8," },
+	{ "windows: in any order", "guestmemfs=a:1G@8G,2G@4G", "a 1@8+2@4," },
+	{ "windows: that touch", "guestmemfs=a:1G@4G,2G@5G", "a 1@4+2@5," },
+	{ "windows: each gets a memmap=", "guestmemfs=a:1G,2G memmap=1G$4G memmap=2G$8G",
+	  "a 1@4+2@8," },
+	{ "windows: both get one memmap=", "guestmemfs=a:1G,2G memmap=3G$4G", "a 1@4+2@5," },
+	{ "windows: one with an address, and one without",
+	  "guestmemfs=a:1G,1G@4G memmap=2G$4G", "a 1@5+1@4," },
+	{ "windows: an address of another pool goes first",
+	  "guestmemfs=a:1G,1G guestmemfs=b:1G@5G memmap=3G$4G", "a 1@4+1@6,b 1@5," },
+	{ "windows: of two pools, one after the other",
+	  "guestmemfs=a:1G,1G guestmemfs=b:1G,1G memmap=2G$4G,2G$8G", "a 1@4+1@5,b 1@8+1@9," },
+	{ "windows: a list in quotes", "guestmemfs=\"a:1G@4G,1G@8G\"", "a 1@4+1@8," },
+	{ "windows: two of one pool overlap", "guestmemfs=a:2G@4G,1G@5G guestmemfs=b:1G@8G",
+	  "a: two of i,b 1@8," },
+	{ "windows: the same twice", "guestmemfs=a:1G@4G,1G@4G", "a: two of i," },
+	{ "windows: the second ones of two pools overlap",
+	  "guestmemfs=a:1G@4G,2G@8G guestmemfs=b:1G@5G,1G@9G guestmemfs=c:1G@6G",
+	  "a: overlaps,b: overlaps,c 1@6," },
+	{ "windows: one is empty", "guestmemfs=a:1G@4G,,1G@8G", "a: is not [," },
+	{ "windows: a comma at the end", "guestmemfs=a:1G@4G,", "a: is not [," },
+	{ "windows: a comma first", "guestmemfs=a:,1G@4G", "a: is not [," },
+	{ "windows: one is malformed, and the others keep their addresses",
+	  "guestmemfs=a:1G@4G,1G@5Gx guestmemfs=b:1G memmap=3G$4G", "a: is not [,b 1@6," },
+	{ "windows: one that cannot be read, and who comes behind it",
+	  "guestmemfs=a:1G@4G,1GB guestmemfs=b:1G memmap=3G$4G", "a: is not [,b: its plac," },
+	{ "windows: no room for the second one", "guestmemfs=a:1G,2G memmap=1G$4G,1G$8G",
+	  "a: no memma," },
+	{ "windows: one beyond the last address", "guestmemfs=a:1G@4G,2E@15E", "a: reaches ," },
 };
 
 static void find_pools(const void *arg)
 {
 	const struct pools *p = arg;
 	char *copy = exact_copy(p->cmdline, strlen(p->cmdline) + 1), got[512] = "";
-	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
-	unsigned int nr = gmfs_find_pools(copy, copy, 2 * M, pools), i;
+	static struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+	unsigned int nr = gmfs_find_pools(copy, copy, 2 * M, pools), i, k;
 	size_t n = 0;
 
 	for (i = 0; i < nr; i++) {
 		n += sprintf(got + n, "%.*s", (int)pools[i].name_len, pools[i].name);
 		if (pools[i].why)
 			n += sprintf(got + n, ": %.8s,", pools[i].why);
-		else
-			n += sprintf(got + n, " %llu@%llu,", pools[i].size / G, pools[i].base / G);
+		for (k = 0; !pools[i].why && k < pools[i].nr_windows; k++)
+			n += sprintf(got + n, "%c%llu@%llu%s", k ? '+' : ' ',
+				     pools[i].windows[k].size / G, pools[i].windows[k].base / G,
+				     k + 1 == pools[i].nr_windows ? "," : "");
 	}
 	expect(!strcmp(got, p->found), "%s", got);
 	free(copy);
@@ -201,7 +236,7 @@ static void find_pools(const void *arg)
 
 static void many_pools(const void *unused)
 {
-	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+	static struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
 	char line[8192];
 	unsigned int i;
 	size_t n = 0;
@@ -210,7 +245,7 @@ static void many_pools(const void *unused)
 		n += sprintf(line + n, "guestmemfs=p%u:2M@%uM ", i, 2 * i);
 	expect_eq(gmfs_find_pools(line, line, 2 * M, pools), GMFS_MAX_POOLS);
 	for (i = 0; i < GMFS_MAX_POOLS; i++)
-		expect(!pools[i].why && pools[i].base == 2 * M * i, "%u: %s", i, pools[i].why);
+		expect(!pools[i].why && pools[i].windows[0].base == 2 * M * i, "%u: %s", i, pools[i].why);
 	sprintf(line + n, "guestmemfs=more:2M@4G guestmemfs=p0:2M@0");
 	expect_eq(gmfs_find_pools(line, line, 2 * M, pools), GMFS_MAX_POOLS + 1);
 	for (i = 0; i < GMFS_MAX_POOLS; i++)
@@ -218,42 +253,85 @@ static void many_pools(const void *unused)
 	expect(strstr(pools[GMFS_MAX_POOLS].why, "more than 64"), "%s", pools[GMFS_MAX_POOLS].why);
 }
 
+/* As many windows as a pool can have, and one more. */
+static void many_windows(const void *unused)
+{
+	static struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+	char line[2048] = "guestmemfs=a:2M@4G";
+	size_t n = strlen(line);
+	unsigned int i;
+
+	for (i = 1; i < GMFS_MAX_WINDOWS; i++)
+		n += sprintf(line + n, ",2M@%uM", 4096 + 4 * i);
+	expect_eq(gmfs_find_pools(line, line, 2 * M, pools), 1);
+	expect(!pools[0].why, "%s", pools[0].why);
+	expect_eq(pools[0].nr_windows, GMFS_MAX_WINDOWS);
+	for (i = 0; i < GMFS_MAX_WINDOWS; i++)
+		expect_eq(pools[0].windows[i].base, 4 * G + 4 * M * i);
+	sprintf(line + n, ",2M@1G guestmemfs=b:1G@8G");
+	expect_eq(gmfs_find_pools(line, line, 2 * M, pools), 2);
+	expect(strstr(pools[0].why, "more than 64 windows"), "%s", pools[0].why);
+	expect(!pools[1].why, "%s", pools[1].why);
+}
+
+static bool is_inside(const struct gmfs_range *w, u64 base, u64 size)
+{
+	return w->base >= base && w->base + w->size <= base + size;
+}
+
+/* Whatever is asked for: windows of pools that are accepted do not overlap. */
+static void random_windows(const void *unused)
+{
+	static struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+	struct gmfs_range *all[64], *w;
+	u32 n, i, k, nr, nr_all, nr_pools, accepted = 0;
+	char line[2048];
+
+	for (n = 0; n < 20000; n++) {
+		i = sprintf(line, "memmap=8G$4G memmap=4G$16G");
+		nr_pools = 1 + rnd(4);
+		for (k = 0; k < nr_pools; k++) {
+			i += sprintf(line + i, " guestmemfs=p%u:", rnd(6));
+			nr = 1 + rnd(3);
+			while (nr--) {
+				i += sprintf(line + i, "%uG", rnd(4));
+				if (rnd(2))
+					i += sprintf(line + i, "@%uG", 2 + rnd(18));
+				if (nr || !rnd(20))
+					line[i++] = ',';
+			}
+		}
+		line[i] = '\0';
+		expect_eq(gmfs_find_pools(line, line, 2 * M, pools), nr_pools);
+		for (k = nr_all = 0; k < nr_pools; k++) {
+			for (i = 0; !pools[k].why && i < pools[k].nr_windows; i++) {
+				w = &pools[k].windows[i];
+				expect(w->size, "%s", line);
+				all[nr_all++] = w;
+				accepted++;
+			}
+		}
+		for (k = 0; k < nr_all; k++)
+			for (i = 0; i < k; i++)
+				expect(all[i]->base >= all[k]->base + all[k]->size ||
+				       all[k]->base >= all[i]->base + all[i]->size, "%s", line);
+		/* Without an address they are in a memmap= entry. */
+		if (!strchr(line, '@'))
+			for (k = 0; k < nr_all; k++)
+				expect(is_inside(all[k], 4 * G, 8 * G) ||
+				       is_inside(all[k], 16 * G, 4 * G), "%s", line);
+	}
+	expect(accepted > 1000, "%u", accepted);
+}
+
 /* region= of the module: its pools are not on the line that has the memmap= entries. */
 static void module_pools(const void *unused)
 {
-	struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
+	static struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1];
 
 	expect_eq(gmfs_find_pools("guestmemfs=\"a:1G\" ", "guestmemfs=b:1G memmap=1G$4G", 2 * M,
 				  pools), 1);
-	expect(!pools[0].why && pools[0].base == 4 * G, "%s", pools[0].why);
-}
-
-static const struct region {
-	const char *name, *text;
-	int err;
-	u64 base, size;
-} regions[] = {
-	{ "region=", "1G@4G", 0, 4 * G, G },
-	{ "region= with more", "1G@4G more", -EINVAL },
-	{ "region= in hexadecimal", "0x200000@0x100000000", 0, 4 * G, 2 * M },
-	{ "region= without address", "1G", -EINVAL },
-	{ "region= empty", "", -EINVAL },
-	{ "region= with $", "1G$4G", -EINVAL },
-	{ "region= without size", "@4G", -EINVAL },
-	{ "region= without address after @", "1G@", -EINVAL },
-	{ "region= with junk", "1G@4Gx", -EINVAL },
-};
-
-static void region(const void *arg)
-{
-	const struct region *r = arg;
-	char *copy = exact_copy(r->text, strlen(r->text) + 1);
-	u64 base = 77, size = 77;
-
-	expect_eq(gmfs_parse_region(copy, &base, &size), r->err);
-	expect_eq(base, r->err ? 77 : r->base);
-	expect_eq(size, r->err ? 77 : r->size);
-	free(copy);
+	expect(!pools[0].why && pools[0].windows[0].base == 4 * G, "%s", pools[0].why);
 }
 
 /* Arguments as next_arg() in the kernel's lib/cmdline.c gives them: "name|value/name/". */
@@ -447,8 +525,9 @@ void cmdline_tests(void)
 	run_table("cmdline", line, lines);
 	run_table("cmdline", find_pools, pools_table);
 	unit_run("cmdline", "64 pools, and more", many_pools, NULL);
+	unit_run("cmdline", "64 windows, and more", many_windows, NULL);
+	unit_run("cmdline", "windows do not overlap", random_windows, NULL);
 	unit_run("cmdline", "pools of the module's option", module_pools, NULL);
-	run_table("cmdline", region, regions);
 	run_table("cmdline", args, args_table);
 	run_table("cmdline", kaslr, kaslr_lines);
 	run_table("cmdline", memory, uses);

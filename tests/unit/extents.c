@@ -50,7 +50,7 @@ static const struct filled {
 	{ "insert joins the last", { 25, 115, 2 }, 2, { { 10, 100, 5 }, { 20, 110, 7 } } },
 	{ "neighbour in the file alone", { 15, 90, 5 }, 3,
 	  { { 10, 100, 5 }, { 15, 90, 5 }, { 20, 110, 5 } } },
-	{ "neighbour in the region alone", { 16, 105, 2 }, 3,
+	{ "neighbour in the pool alone", { 16, 105, 2 }, 3,
 	  { { 10, 100, 5 }, { 16, 105, 2 }, { 20, 110, 5 } } },
 };
 
@@ -299,6 +299,134 @@ static void merge_random(const void *arg)
 	}
 }
 
+/* A file of 10 blocks at 100, a hole, 10 blocks at 200 and at once 10 at 300. */
+static const struct replaced {
+	const char *name;
+	struct gmfs_extent with[4], want[8];	/* up to one of no blocks */
+} replaces[] = {
+	{ "replace nothing", { { 0 } }, { { 0, 100, 10 }, { 20, 200, 10 }, { 30, 300, 10 } } },
+	{ "replace one whole", { { 0, 500, 10 } },
+	  { { 0, 500, 10 }, { 20, 200, 10 }, { 30, 300, 10 } } },
+	{ "replace a head", { { 0, 500, 3 } },
+	  { { 0, 500, 3 }, { 3, 103, 7 }, { 20, 200, 10 }, { 30, 300, 10 } } },
+	{ "replace a tail", { { 36, 500, 4 } },
+	  { { 0, 100, 10 }, { 20, 200, 10 }, { 30, 300, 6 }, { 36, 500, 4 } } },
+	{ "replace the middle", { { 4, 500, 2 } },
+	  { { 0, 100, 4 }, { 4, 500, 2 }, { 6, 106, 4 }, { 20, 200, 10 }, { 30, 300, 10 } } },
+	{ "replace across two", { { 25, 500, 10 } },
+	  { { 0, 100, 10 }, { 20, 200, 5 }, { 25, 500, 10 }, { 35, 305, 5 } } },
+	{ "replace two whole by one", { { 20, 500, 20 } }, { { 0, 100, 10 }, { 20, 500, 20 } } },
+	{ "replace one twice", { { 2, 500, 2 }, { 6, 600, 2 } },
+	  { { 0, 100, 2 }, { 2, 500, 2 }, { 4, 104, 2 }, { 6, 600, 2 }, { 8, 108, 2 },
+	    { 20, 200, 10 }, { 30, 300, 10 } } },
+	{ "replace all", { { 0, 500, 10 }, { 20, 600, 20 } }, { { 0, 500, 10 }, { 20, 600, 20 } } },
+	{ "replace joins the one before", { { 30, 210, 4 } },
+	  { { 0, 100, 10 }, { 20, 200, 14 }, { 34, 304, 6 } } },
+	{ "replace joins the one after", { { 26, 296, 4 } },
+	  { { 0, 100, 10 }, { 20, 200, 6 }, { 26, 296, 14 } } },
+	{ "replace joins both", { { 20, 290, 4 }, { 24, 294, 6 } },
+	  { { 0, 100, 10 }, { 20, 290, 20 } } },
+	{ "replace with the same", { { 5, 105, 2 } },
+	  { { 0, 100, 10 }, { 20, 200, 10 }, { 30, 300, 10 } } },
+};
+
+/* As many as there are up to one of no blocks. */
+static void extents_of(struct gmfs_extents *x, const struct gmfs_extent *e)
+{
+	for (; e->nr; e++)
+		insert(x, *e);
+}
+
+static void replace(const void *arg)
+{
+	struct gmfs_extents x = { 0 }, with = { 0 }, want = { 0 };
+	const struct replaced *r = arg;
+	u32 i;
+
+	insert(&x, E(0, 100, 10));
+	insert(&x, E(20, 200, 10));
+	insert(&x, E(30, 300, 10));
+	for (i = 0; r->with[i].nr; i++)
+		;
+	expect_eq(gmfs_extents_reserve(&with, i + 1), 0);
+	/* Not joined, as a caller may have them. */
+	for (with.nr = 0; r->with[with.nr].nr; with.nr++) {
+		with.e[with.nr] = r->with[with.nr];
+		with.blocks += with.e[with.nr].nr;
+	}
+	extents_of(&want, r->want);
+	room(&x, 2 * with.nr);
+	unit_allocations = 0;
+	gmfs_extents_replace(&x, &with);
+	unit_allocations = -1;
+	expect_extents(&x, r->want, want.nr);
+	expect_eq(x.blocks, 30);
+	gmfs_extents_destroy(&want);
+	gmfs_extents_destroy(&with);
+	gmfs_extents_destroy(&x);
+}
+
+static void replace_random(const void *arg)
+{
+	u32 round, at, len, start, i, most = 0;
+	struct gmfs_extents x, with;
+	int model[BLOCKS];
+
+	for (round = 0; round < 5000; round++) {
+		x = with = (struct gmfs_extents){ 0 };
+		memset(model, HOLE, sizeof(model));
+		for (at = rnd(3); at < BLOCKS; at += len + rnd(2)) {
+			len = min(1 + rnd(rnd(2) ? 3 : 20), BLOCKS - at);
+			start = rnd(2) ? 1000 + at : rnd(500);
+			insert(&x, E(at, start, len));
+			for (i = 0; i < len; i++)
+				model[at + i] = start + i;
+		}
+		for (at = rnd(5); at < BLOCKS; at += len + 1 + rnd(rnd(2) ? 3 : 30)) {
+			len = 1 + rnd(rnd(2) ? 3 : 20);
+			start = rnd(2) ? 1000 + at : 2000 + rnd(500);
+			for (i = 0; i < len && at + i < BLOCKS && model[at + i] != HOLE; i++)
+				model[at + i] = start + i;
+			if (i)
+				insert(&with, E(at, start, i));
+		}
+		at = x.blocks;
+		room(&x, 2 * with.nr);
+		gmfs_extents_replace(&x, &with);
+		expect(x.nr <= x.max, "%u of %u", x.nr, x.max);
+		expect_eq(x.blocks, at);
+		same_as_model(&x, model);
+		most = max(most, x.nr);
+		gmfs_extents_destroy(&with);
+		gmfs_extents_destroy(&x);
+	}
+	expect(most > 30, "at most %u extents", most);
+}
+
+/* Every second block of a file of one extent: the room is used up. */
+static void replace_many(const void *arg)
+{
+	const u32 nr = 100000;
+	struct gmfs_extents x = { 0 }, with = { 0 };
+
+	insert(&x, E(0, 1000000, 2 * nr + 1));
+	every_second(&with, 1, nr);
+	room(&x, 2 * nr);
+	unit_spent = 0;
+	unit_budget = 4UL * nr * sizeof(struct gmfs_extent);
+	gmfs_extents_replace(&x, &with);
+	expect_eq(x.nr, 2 * nr + 1);
+	/* And back, when there are many of both. */
+	gmfs_extents_destroy(&with);
+	insert(&with, E(0, 1000000, 2 * nr + 1));
+	room(&x, 2);
+	gmfs_extents_replace(&x, &with);
+	expect_eq(x.nr, 1);
+	expect_eq(x.blocks, 2 * nr + 1);
+	gmfs_extents_destroy(&with);
+	gmfs_extents_destroy(&x);
+}
+
 static void trim(const void *arg)
 {
 	struct gmfs_extents x = { 0 };
@@ -331,6 +459,9 @@ void extents_tests(void)
 	unit_run("extents", "random against a model", random_model, NULL);
 	unit_run("extents", "merge joins neighbours", merge_joins, NULL);
 	unit_run("extents", "random merges", merge_random, NULL);
+	run_table("extents", replace, replaces);
+	unit_run("extents", "random replacements", replace_random, NULL);
+	unit_run("extents", "100000 replacements", replace_many, NULL);
 	unit_run("extents", "room is given back", trim, NULL);
 	unit_run("extents", "262144 extents merged with as many and cut to nothing", many, NULL);
 }

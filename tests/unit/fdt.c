@@ -392,7 +392,7 @@ static void named(const void *arg)
 static void dtc_decodes(const void *arg)
 {
 	static const char *const wanted[] = {
-		"compatible = \"guestmemfs-v1\";", "region = <0x01 0x00 0x00 0x4000000>;",
+		"compatible = \"guestmemfs-v2\";", "windows = <0x01 0x00 0x00 0x2400000 0x02 0x00 0x00 0x1c00000>;",
 		"inode@1 {", "inode@2 {", "inode@abcdef0123 {",
 		"names = \"below\", \"hard2\", \"far\";", "target = \"../target\";",
 		"extents = <0x00 0x04 0x02 0x02 0x0a 0x03 0x08 0x1f 0x01 0x0a 0x0d 0x02>;",

@@ -38,17 +38,26 @@ static void same_extents(const struct gmfs_image_inode *i, const struct tree_nod
 	expect_eq(n->e[k].nr, 0);
 }
 
-static void expect_tree(const void *image, size_t size)
+static void expect_tree(u32 version, const void *image, size_t size)
 {
+	const struct gmfs_layout *layout = tree_layout_of(version);
 	const struct tree_node *n;
 	struct gmfs_image_inode i;
 	struct gmfs_image img;
+	struct gmfs_range range;
 	u32 pos, k;
 
-	expect_eq(gmfs_image_check(&img, image, size, &tree_region), 0);
+	expect_eq(gmfs_image_check(&img, image, size, layout), 0);
+	expect_eq(img.version, version);
 	expect_eq(img.nr_inodes, tree_nr);
 	expect_eq(img.next_ino, 0xabcdef0124);
-	expect(!memcmp(&img.region, &tree_region, sizeof(tree_region)), "region");
+	expect_eq(img.block_size, layout->block_size);
+	expect_eq(img.nr_blocks, gmfs_layout_blocks(layout));
+	expect_eq(img.nr_windows, layout->nr_windows);
+	for (k = 0; k < img.nr_windows; k++) {
+		range = gmfs_image_range(&img, k);
+		expect(!memcmp(&range, &layout->windows[k], sizeof(range)), "window %u", k);
+	}
 	expect(!memcmp(img.written, tree_written, sizeof(tree_written)), "written");
 	pos = gmfs_image_first(&img);
 	for (n = tree_nodes; n < tree_nodes + tree_nr; n++) {
@@ -78,63 +87,114 @@ static void expect_tree(const void *image, size_t size)
 
 static void round_trip(const void *arg)
 {
+	u32 version;
 	size_t size;
-	void *image = tree_image(&size);
+	void *image;
 
-	expect_tree(image, size);
-	free(image);
+	for (version = 1; version <= 2; version++) {
+		image = tree_image_of(version, &size);
+		expect_tree(version, image, size);
+		free(image);
+	}
 }
 
-/*
- * golden-v1.hex is a slot with its seal and image, written once. Whoever has to
- * change it to make this pass breaks the contract with kernels that run today.
- */
-static void golden(const void *arg)
+enum { GOLDEN_WINDOW = 2 << 20, GOLDEN_BYTES = 2 * GOLDEN_WINDOW };
+
+/* What a golden file has, or nothing: the windows' heads one after the other. */
+static struct gmfs_head golden_heads(u32 version, const char *path, void *maps[2])
 {
-	struct gmfs_head head = { calloc(1, 2 << 20), tree_region };
+	u8 *memory = calloc(1, GOLDEN_BYTES);
+
+	if (path)
+		read_hex(path, memory, GOLDEN_BYTES);
+	maps[0] = memory;
+	maps[1] = memory + GOLDEN_WINDOW;
+	return (struct gmfs_head){ tree_layout_of(version), maps, 0 };
+}
+
+static const struct gmfs_stamp golden_stamp = {
+	.tsc = 123456789, .boot_id = "boot of a golden", .tsc_khz = 2000000, .wall = 1ULL << 60,
+};
+
+/*
+ * golden-v1.hex is a slot with its seal and image, written once, and golden-v2.hex is a slot
+ * of each of two windows. Whoever has to change one to make this pass breaks the contract
+ * with kernels that run today.
+ */
+static void golden_read(u32 version, const char *path)
+{
+	void *maps[2], *image;
+	struct gmfs_head head = golden_heads(version, path, maps);
 	struct gmfs_found found;
 
-	read_hex("golden-v1.hex", head.map, 2 << 20);
 	expect_eq(gmfs_head_find(&head, &found), 0);
+	expect_eq(found.version, version);
+	expect_eq(found.known, tree_layout_of(version)->known);
 	expect_eq(found.generation, 7);
 	expect_eq(found.stamp.tsc, 123456789);
-	expect_tree(found.image, found.size);
-	free(head.map);
+	image = malloc(found.size);
+	gmfs_head_copy(&head, &found, image);
+	expect_tree(version, image, found.size);
+	free(image);
+	free(maps[0]);
+}
+
+static void golden_v1(const void *arg)
+{
+	golden_read(1, "golden-v1.hex");
+}
+
+static void golden_v2(const void *arg)
+{
+	golden_read(2, "golden-v2.hex");
 }
 
 /* The tree has directories, a symlink, attributes, hard links, holes and written bits. */
-static void golden_written(const void *arg)
+static void golden_v2_written(const void *arg)
 {
-	struct gmfs_head golden = { calloc(1, 2 << 20), tree_region };
-	struct gmfs_head head = { calloc(1, 2 << 20), tree_region };
-	const struct gmfs_stamp now = { .tsc = 123456789, .boot_id = "boot of a golden" };
-	struct gmfs_found found;
+	void *golden[2], *maps[2];
+	struct gmfs_head head = golden_heads(2, "golden-v2.hex", golden);
 	u64 generation = 0;
 	size_t size;
 	void *image = tree_image(&size);
 
-	read_hex("golden-v1.hex", golden.map, 2 << 20);
-	expect_eq(gmfs_head_find(&golden, &found), 0);
-	expect_eq(size, found.size);
-	expect(!memcmp(image, found.image, size), "the image");
+	head = golden_heads(2, NULL, maps);
 	while (generation < 7)
-		expect_eq(gmfs_head_seal(&head, image, size, &now, &generation), 0);
-	expect(!memcmp(head.map, golden.map, sizeof(struct gmfs_seal)), "the seal");
-	expect(!memcmp(head.map + GMFS_SLOT_IMAGE, golden.map + GMFS_SLOT_IMAGE, size),
-	       "the image beside the seal");
-	free(golden.map);
-	free(head.map);
+		expect_eq(gmfs_head_seal(&head, image, size, &golden_stamp, &generation), 0);
+	/* Seals with lists and date records, the image, and the mark; not slot 1. */
+	expect(!memcmp(maps[0], golden[0], GMFS_SLOT_IMAGE), "the seal");
+	expect(!memcmp(maps[0] + GMFS_SLOT_IMAGE, golden[0] + GMFS_SLOT_IMAGE, size), "the image");
+	expect(!memcmp(maps[1], golden[1], GMFS_SLOT_IMAGE), "the mark");
+	free(golden[0]);
+	free(maps[0]);
+	free(image);
+}
+
+/* What the tests write as version 1 is what version 1 wrote. */
+static void golden_v1_written(const void *arg)
+{
+	void *golden[2], *maps[2];
+	struct gmfs_head head = golden_heads(1, "golden-v1.hex", golden);
+	size_t size;
+	void *image = tree_image_of(1, &size);
+
+	head = golden_heads(1, NULL, maps);
+	seal_v1(&head, 0, image, size, 7, &golden_stamp, GMFS_SEALED);
+	expect(!memcmp(maps[0], golden[0], sizeof(struct gmfs_seal_v1)), "the seal");
+	expect(!memcmp(maps[0] + GMFS_SLOT_IMAGE, golden[0] + GMFS_SLOT_IMAGE, size), "the image");
+	free(golden[0]);
+	free(maps[0]);
 	free(image);
 }
 
 static void short_buffers(const void *arg)
 {
-	size_t size = tree_write(NULL, 0), max;
+	size_t size = tree_write(2, NULL, 0), max;
 	void *buf;
 
 	for (max = 0; max < size; max++) {
 		buf = malloc(max);
-		expect_eq(tree_write(buf, max), size);
+		expect_eq(tree_write(2, buf, max), size);
 		free(buf);
 	}
 }
@@ -163,12 +223,24 @@ struct edit {
 #define TEXT(text)	text, sizeof(text) - 1, false
 #define T(ns)		0, 1, ns
 
+/**
+ * struct row - an image that was edited, and what is said of it
+ * @version: that it is of, or 0 for either
+ */
 static const struct row {
 	const char *name;
 	int err;
 	const char *why;
-	struct edit edits[4];
+	struct edit edits[6];
+	u32 version;
 } rows[] = {
+#define V2(name, err, why, ...)	{ name, err, why, { { __VA_ARGS__ } }, 2 }
+#define V1(name, err, why, ...)	{ name, err, why, { { __VA_ARGS__ } }, 1 }
+#define WINDOWS(name, err, why, ...) \
+	V2(name, err, why, SET, "/", "windows", CELLS(__VA_ARGS__))
+#define REGION(name, err, why, ...) \
+	V1(name, err, why, SET, "/", "region", CELLS(__VA_ARGS__))
+#define MIB	<< 20
 #define REFUSED(name, err, why, ...)	{ name, err, why, { { __VA_ARGS__ } } }
 #define BAD(name, ...)		REFUSED(name, -EINVAL, "malformed", __VA_ARGS__)
 #define FINE(name, ...)		REFUSED(name, 0, "", __VA_ARGS__)
@@ -180,7 +252,11 @@ static const struct row {
 	/* The root. */
 	FINE("unchanged", NONE),
 	REFUSED("root node with a name", -EINVAL, "root node has a name", NAME, "/", "root"),
-	ROOT("other version", -EPROTONOSUPPORT, "version", "compatible", TEXT("guestmemfs-v2\0")),
+	ROOT("other version", -EPROTONOSUPPORT, "version", "compatible", TEXT("guestmemfs-v3\0")),
+	V2("of version 1, with windows", -EINVAL, "root is missing",
+	   SET, "/", "compatible", TEXT("guestmemfs-v1\0")),
+	V1("of version 2, with a region", -EINVAL, "root is missing",
+	   SET, "/", "compatible", TEXT("guestmemfs-v2\0")),
 	ROOT("longer version", -EPROTONOSUPPORT, "version", "compatible", TEXT("guestmemfs-v10\0")),
 	ROOT("shorter version", -EPROTONOSUPPORT, "version", "compatible", TEXT("guestmemfs-v\0")),
 	REFUSED("no version", -EPROTONOSUPPORT, "no version", DEL, "/", "compatible"),
@@ -190,12 +266,85 @@ static const struct row {
 	     "incompatible-features", CELLS(1u << 31, 0)),
 	REFUSED("features missing", -EINVAL, "root is missing", DEL, "/", "incompatible-features"),
 	ROOT("features too short", -EINVAL, "root is missing", "incompatible-features", CELLS(0)),
-	REFUSED("region missing", -EINVAL, "root is missing", DEL, "/", "region"),
-	ROOT("region too short", -EINVAL, "root is missing", "region", CELLS(1, 0, 0)),
-	ROOT("other base", -ENXIO, "another region", "region", CELLS(2, 0, 0, 64 << 20)),
-	ROOT("other size", -ENXIO, "another region", "region", CELLS(1, 0, 0, 62 << 20)),
-	ROOT("other block size", -ENXIO, "another region", "block-size", CELLS(0, 4 << 20)),
-	ROOT("block size 0", -ENXIO, "another region", "block-size", CELLS(0, 0)),
+	V1("region missing", -EINVAL, "root is missing", DEL, "/", "region"),
+	REGION("region too short", -EINVAL, "root is missing", 1, 0, 0),
+	REGION("region too long", -EINVAL, "root is missing", 1, 0, 0, 64 MIB, 2, 0, 0, 64 MIB),
+	REGION("other base", -ENXIO, "another pool: 0x4000000 bytes at 0x200000000",
+	       2, 0, 0, 64 MIB),
+	REGION("other size", -ENXIO, "another pool", 1, 0, 0, 62 MIB),
+	REGION("region of size 0", -EINVAL, "window 0 of its list", 1, 0, 0, 0),
+	REGION("region that wraps", -EINVAL, "window 0 of its list", -1, -2 MIB, 0, 64 MIB),
+	/* libfdt puts a new property before the others. */
+	{ "windows before the version", 0, "",
+	  { { DEL, "/", "windows" },
+	    { SET, "/", "windows", CELLS(1, 0, 0, 36 MIB, 2, 0, 0, 28 MIB) } }, 2 },
+	{ "region before the version", 0, "",
+	  { { DEL, "/", "region" }, { SET, "/", "region", CELLS(1, 0, 0, 64 MIB) } }, 1 },
+	{ "version before the others", 0, "",
+	  { { DEL, "/", "compatible" },
+	    { SET, "/", "compatible", TEXT("guestmemfs-v2\0") } }, 2 },
+	V2("a region beside the windows", 0, "", SET, "/", "region", CELLS(9, 0, 0, 64 MIB)),
+	V1("windows beside the region", 0, "", SET, "/", "windows", CELLS(9, 0, 0, 64 MIB)),
+	V2("windows missing", -EINVAL, "root is missing", DEL, "/", "windows"),
+	V2("windows empty", -EINVAL, "root is missing", SET, "/", "windows", TEXT("")),
+	WINDOWS("windows not whole", -EINVAL, "root is missing",
+		1, 0, 0, 36 MIB, 2, 0, 0, 28 MIB, 3, 0),
+	WINDOWS("windows, one cell too many", -EINVAL, "root is missing",
+		1, 0, 0, 36 MIB, 2, 0, 0, 28 MIB, 3),
+	WINDOWS("window of size 0", -EINVAL, "window 1 of its list", 1, 0, 0, 36 MIB, 2, 0, 0, 0),
+	WINDOWS("window twice", -EINVAL, "window 1 of its list",
+		1, 0, 0, 36 MIB, 1, 0, 0, 36 MIB),
+	WINDOWS("windows that overlap", -EINVAL, "window 1 of its list",
+		1, 0, 0, 36 MIB, 1, 34 MIB, 0, 28 MIB),
+	WINDOWS("windows that overlap, the later one before it", -EINVAL, "window 1 of its list",
+		2, 0, 0, 28 MIB, 1, -2 MIB, 0, 36 MIB),
+	WINDOWS("window in another", -EINVAL, "window 1 of its list",
+		1, 0, 0, 60 MIB, 1, 2 MIB, 0, 4 MIB),
+	WINDOWS("window that begins in a block", -EINVAL, "window 1 of its list",
+		1, 0, 0, 36 MIB, 2, 1 MIB, 0, 28 MIB),
+	WINDOWS("window that ends in a block", -EINVAL, "window 0 of its list",
+		1, 0, 0, 37 MIB, 2, 0, 0, 28 MIB),
+	WINDOWS("window that wraps", -EINVAL, "window 1 of its list",
+		1, 0, 0, 36 MIB, -1, -2 MIB, 0, 28 MIB),
+	WINDOWS("window of a head alone", -EINVAL, "window 1 of its list",
+		1, 0, 0, 36 MIB, 2, 0, 0, 2 MIB),
+	{ "one block behind the head, in an unused window", 0, "",
+	  { { SET, "/", "windows", CELLS(1, 0, 0, 36 MIB, 2, 0, 0, 28 MIB, 3, 0, 0, 4 MIB) },
+	    { SET, "/", "written-blocks", TEXT("\x13\x0c\0\x80\0") } }, 2 },
+	WINDOWS("more blocks than any pool has", -EINVAL, "window 1 of its list",
+		0x10, 0, 0x4000, 0, 0x8000, 0, 0, 4 MIB),
+	WINDOWS("window larger than any pool", -EINVAL, "window 0 of its list",
+		0x10, 0, 0x4000, 2 MIB, 1, 0, 0, 36 MIB),
+	{ "as many blocks as the largest pool", -EINVAL, "written-blocks",
+	  { { SET, "/", "windows",
+	      CELLS(1, 0, 0, 36 MIB, 0x10, 0, 0x4000 - 1, -36 MIB) } }, 2 },
+	WINDOWS("none of the windows", -ENXIO, "another pool: 0x2400000 bytes at 0x300000000",
+		3, 0, 0, 36 MIB, 4, 0, 0, 28 MIB),
+	WINDOWS("windows of other sizes", -ENXIO, "another pool",
+		1, 0, 0, 34 MIB, 2, 0, 0, 30 MIB),
+	WINDOWS("absent window that is used", -ENXIO,
+		"inode 3 has blocks in window 0x1c00000@0x300000000, which is absent",
+		1, 0, 0, 36 MIB, 3, 0, 0, 28 MIB),
+	WINDOWS("first window absent and used", -ENXIO,
+		"inode 3 has blocks in window 0x2400000@0x300000000, which is absent",
+		3, 0, 0, 36 MIB, 2, 0, 0, 28 MIB),
+	{ "absent window between them that is not used", 0, "",
+	  { { SET, "/", "windows", CELLS(1, 0, 0, 36 MIB, 3, 0, 0, 4 MIB, 2, 0, 0, 28 MIB) },
+	    { SET, "/", "written-blocks", TEXT("\x13\x0c\0\x80\0") },
+	    { SET, "a", "extents", CELLS(0, 16, 2, 31, 28, 1) },
+	    { SET, "abcdef0123", "extents", CELLS(7, 23, 5) } }, 2 },
+	{ "an extent in the head of a window that moved", -ERANGE, "of one window, behind its head",
+	  { { SET, "/", "windows", CELLS(1, 0, 0, 36 MIB, 3, 0, 0, 4 MIB, 2, 0, 0, 28 MIB) },
+	    { SET, "/", "written-blocks", TEXT("\x13\x0c\0\x80\0") } }, 2 },
+	{ "one window, the second is new", 0, "",
+	  { { SET, "/", "windows", CELLS(1, 0, 0, 36 MIB) },
+	    { SET, "/", "written-blocks", TEXT("\x13\x0c\0") },
+	    { SET, "3", "extents", CELLS(0, 4, 2) },
+	    { SET, "a", "extents", CELLS(0, 16, 2) }, { DEL, "abcdef0123", "extents" } }, 2 },
+	ROOT("other block size", -ENXIO, "another pool", "block-size", CELLS(0, 1 MIB)),
+	ROOT("block size that divides no window", -EINVAL, "window 0 of its list",
+	     "block-size", CELLS(0, 24 MIB)),
+	ROOT("block size 0", -EINVAL, "root is missing", "block-size", CELLS(0, 0)),
 	REFUSED("block size missing", -EINVAL, "root is missing", DEL, "/", "block-size"),
 	ROOT("block size too short", -EINVAL, "root is missing", "block-size", CELLS(0)),
 	REFUSED("next-inode missing", -EINVAL, "root is missing", DEL, "/", "next-inode"),
@@ -278,8 +427,10 @@ static const struct row {
 	BAD("size missing", DEL, "a", "size"),
 	BAD("size too short", SET, "a", "size", CELLS(0)),
 	REFUSED("size negative", -ERANGE, "larger", SET, "a", "size", CELLS(1u << 31, 0)),
-	REFUSED("size beyond the region", -ERANGE, "larger", SET, "a", "size", CELLS(0, (64 << 20) + 1)),
-	FINE("size of the region", SET, "a", "size", CELLS(0, 64 << 20)),
+	REFUSED("size beyond the largest pool", -ERANGE, "larger",
+		SET, "a", "size", CELLS(0x4000, 1)),
+	FINE("size of the largest pool", SET, "a", "size", CELLS(0x4000, 0)),
+	FINE("size beyond the pool", SET, "a", "size", CELLS(0, (64 MIB) + 1)),
 	BAD("size of a directory", SET, "2", "size", CELLS(0, 0)),
 	BAD("size of a directory, too short", SET, "2", "size", CELLS(0)),
 	BAD("device number missing", DEL, "5", "device"),
@@ -314,21 +465,41 @@ static const struct row {
 	FINE("extent across the file's end", SET, "3", "extents", CELLS(9, 4, 2)),
 	FINE("extents behind the file's end", SET, "3", "extents", CELLS(10, 4, 1, 20, 6, 2)),
 	FINE("extent of an empty file", SET, "a", "extents", CELLS(0, 15, 2)),
-	FINE("extent up to the last block a file can have", SET, "3", "extents", CELLS(30, 4, 2)),
-	EXTENT("extent across the last block a file can have", -EINVAL, "out of order", 31, 4, 2),
-	EXTENT("extent behind the last block a file can have", -EINVAL, "out of order", 32, 4, 1),
+	FINE("extent behind the pool's size", SET, "3", "extents", CELLS(31, 4, 2)),
+	FINE("extent up to the last block a file can have", SET, "3", "extents",
+	     CELLS(GMFS_MAX_BLOCKS - 2, 4, 2)),
+	EXTENT("extent across the last block a file can have", -EINVAL, "out of order",
+	       GMFS_MAX_BLOCKS - 1, 4, 2),
+	EXTENT("extent behind the last block a file can have", -EINVAL, "out of order",
+	       GMFS_MAX_BLOCKS, 4, 1),
 	EXTENT("extents out of order behind the file's end", -EINVAL, "extent 1 of inode 3 is out",
 	       20, 4, 2, 21, 6, 1),
-	EXTENT("extents behind the file's end overlap in the region", -EEXIST, "overlaps",
+	EXTENT("extents behind the file's end overlap in the pool", -EEXIST, "overlaps",
 	       20, 4, 2, 22, 5, 1),
 	EXTENT("extent overlaps one behind another file's end", -EEXIST, "overlaps", 0, 28, 1),
-	EXTENT("extent in the region's head", -ERANGE, "extent 0 of inode 3 is in the region's head", 0, 0, 2),
-	FINE("extent up to the region's end", SET, "3", "extents", CELLS(0, 30, 2)),
-	EXTENT("extent across the region's end", -ERANGE, "leaves the region", 0, 31, 2),
-	EXTENT("extent behind the region", -ERANGE, "leaves the region", 0, 32, 1),
-	EXTENT("extent far behind the region", -ERANGE, "leaves the region", 0, -1, 1),
+	EXTENT("extent in the head", -ERANGE,
+	       "extent 0 of inode 3 is not of one window, behind its head", 0, 0, 2),
+	FINE("extent up to the pool's end", SET, "3", "extents", CELLS(0, 30, 2)),
+	EXTENT("extent across the pool's end", -ERANGE, "not of one window", 0, 31, 2),
+	EXTENT("extent behind the pool", -ERANGE, "not of one window", 0, 32, 1),
+	EXTENT("extent far behind the pool", -ERANGE, "not of one window", 0, -1, 1),
+	V2("extent in the second window's head", -ERANGE, "not of one window",
+	   SET, "3", "extents", CELLS(0, 18, 1)),
+	V2("extent across two windows", -ERANGE, "not of one window",
+	   SET, "3", "extents", CELLS(0, 15, 6)),
+	V2("extent up to the second window's head", 0, "", SET, "a", "extents", CELLS(0, 15, 3)),
+	V2("extent into the second window's head", -ERANGE, "not of one window",
+	   SET, "a", "extents", CELLS(0, 16, 3)),
+	V2("extent from the second window's head on", -ERANGE, "not of one window",
+	   SET, "a", "extents", CELLS(0, 18, 2)),
+	{ "extent of the second window but its head", 0, "",
+	  { { SET, "3", "extents", CELLS(0, 19, 13) }, { DEL, "a", "extents" },
+	    { DEL, "abcdef0123", "extents" } }, 2 },
+	{ "extent of a whole pool but its head", 0, "",
+	  { { SET, "3", "extents", CELLS(0, 1, 31) }, { DEL, "a", "extents" },
+	    { DEL, "abcdef0123", "extents" } }, 1 },
 	EXTENT("extent of far too many blocks", -EINVAL, "out of order", 0, 4, -1),
-	EXTENT("extents overlap in the region", -EEXIST, "extent 1 of inode 3 overlaps",
+	EXTENT("extents overlap in the pool", -EEXIST, "extent 1 of inode 3 overlaps",
 	       0, 4, 2, 5, 5, 1),
 	EXTENT("extents of two files overlap", -EEXIST, "overlaps", 0, 23, 2),
 	EXTENT("extent around another file's", -EEXIST, "overlaps", 0, 19, 6),
@@ -371,7 +542,7 @@ static const struct row {
 
 static void apply(void *fdt, const struct edit *e)
 {
-	static fdt32_t cells[64];
+	static fdt32_t cells[4 * (GMFS_MAX_WINDOWS + 1)];
 	int node, i, err;
 	char path[40];
 
@@ -397,9 +568,10 @@ static void apply(void *fdt, const struct edit *e)
 }
 
 /* Accepted means that what follows the check finds no fault either. */
-static int check(struct gmfs_image *img, const void *image, size_t size)
+static int check(struct gmfs_image *img, const void *image, size_t size,
+		 const struct gmfs_layout *layout)
 {
-	int err = gmfs_image_check(img, image, size, &tree_region);
+	int err = gmfs_image_check(img, image, size, layout);
 
 	expect(!err == !img->why[0], "said '%s'", img->why);
 	expect(err || tree_is_good(img), "what was accepted is malformed");
@@ -407,10 +579,10 @@ static int check(struct gmfs_image *img, const void *image, size_t size)
 }
 
 /* The small image after @e, as libfdt packs it. */
-static void *edit(const struct edit *e)
+static void *edit(u32 version, const struct edit *e)
 {
 	size_t size, room;
-	void *base = tree_image(&size), *fdt;
+	void *base = tree_image_of(version, &size), *fdt;
 
 	room = 2 * size + 8192;
 	fdt = malloc(room);
@@ -422,19 +594,34 @@ static void *edit(const struct edit *e)
 	return realloc(fdt, fdt_totalsize(fdt));
 }
 
+static void edit_and_check(u32 version, const struct row *row)
+{
+	const struct gmfs_layout *layout = tree_layout_of(version);
+	struct gmfs_image img;
+	void *image = edit(version, row->edits), *last;
+	size_t size;
+	int err;
+
+	expect_eq(check(&img, image, fdt_totalsize(image), layout), row->err);
+	expect(strstr(img.why, row->why), "said '%s'", img.why);
+	last = structs_last(image, fdt_size_dt_struct(image), &size);
+	expect_eq(check(&img, last, size, layout), row->err);
+	/* Of no pool in particular it may be of any, and nothing else is forgiven. */
+	err = check(&img, image, fdt_totalsize(image), NULL);
+	expect(err == row->err || row->err == -ENXIO, "without a layout: %d '%s'", err,
+	       img.why);
+	free(last);
+	free(image);
+}
+
 static void edited(const void *arg)
 {
 	const struct row *row = arg;
-	struct gmfs_image img;
-	void *image = edit(row->edits), *last;
-	size_t size;
 
-	expect_eq(check(&img, image, fdt_totalsize(image)), row->err);
-	expect(strstr(img.why, row->why), "said '%s'", img.why);
-	last = structs_last(image, fdt_size_dt_struct(image), &size);
-	expect_eq(check(&img, last, size), row->err);
-	free(last);
-	free(image);
+	if (row->version != 2)
+		edit_and_check(1, row);
+	if (row->version != 1)
+		edit_and_check(2, row);
 }
 
 static void truncated(const void *arg)
@@ -446,16 +633,16 @@ static void truncated(const void *arg)
 
 	for (n = 0; n < size; n++) {
 		cut = exact_copy(image, n);
-		expect(check(&img, cut, n), "%u bytes", n);
+		expect(check(&img, cut, n, &tree_layout), "%u bytes", n);
 		if (n >= sizeof(struct fdt_header)) {
 			fdt_set_totalsize(cut, n);
-			expect(check(&img, cut, n), "%u bytes by its header", n);
+			expect(check(&img, cut, n, &tree_layout), "%u bytes by its header", n);
 		}
 		free(cut);
 	}
 	for (n = 0; n < fdt_size_dt_struct(image); n++) {
 		cut = structs_last(image, n, &cut_size);
-		expect(check(&img, cut, cut_size), "%u bytes of structure", n);
+		expect(check(&img, cut, cut_size, &tree_layout), "%u bytes of structure", n);
 		free(cut);
 	}
 	free(image);
@@ -472,11 +659,11 @@ static void unbalanced(const void *arg)
 	struct gmfs_fdt_reader r;
 	struct gmfs_fdt_token t;
 	struct gmfs_image img;
-	u8 *image = edit(unknown), *cell;
+	u8 *image = edit(2, unknown), *cell;
 	size_t size = fdt_totalsize(image);
 	u32 pos = 0, here;
 
-	expect_eq(check(&img, image, size), 0);
+	expect_eq(check(&img, image, size, &tree_layout), 0);
 	expect_eq(gmfs_fdt_open(&r, image, size), 0);
 	for (;; put_unaligned_be32(t.kind, cell)) {
 		here = pos;
@@ -485,14 +672,14 @@ static void unbalanced(const void *arg)
 		if (t.kind == GMFS_FDT_END)
 			break;
 		put_unaligned_be32(GMFS_FDT_END, cell);
-		expect(check(&img, image, size), "end at %u", here);
+		expect(check(&img, image, size, &tree_layout), "end at %u", here);
 		if (t.kind != GMFS_FDT_END_NODE)
 			continue;
 		put_unaligned_be32(GMFS_FDT_NOP, cell);
-		expect(check(&img, image, size), "no end at %u", here);
+		expect(check(&img, image, size, &tree_layout), "no end at %u", here);
 	}
 	put_unaligned_be32(GMFS_FDT_END_NODE, cell);
-	expect(check(&img, image, size), "no end of the whole");
+	expect(check(&img, image, size, &tree_layout), "no end of the whole");
 	free(image);
 }
 
@@ -503,12 +690,12 @@ static void nothing_in_it(const void *arg)
 	char image[1024];
 	size_t prop, size;
 
-	gmfs_image_begin(&w, image, sizeof(image), &tree_region, 2);
+	gmfs_image_begin(&w, image, sizeof(image), &tree_layout, 2);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
 	gmfs_fdt_append(&w, tree_written, sizeof(tree_written));
 	gmfs_fdt_close_prop(&w, prop);
 	size = gmfs_image_end(&w);
-	expect_eq(gmfs_image_check(&img, image, size, &tree_region), -EINVAL);
+	expect_eq(gmfs_image_check(&img, image, size, &tree_layout), -EINVAL);
 	expect(strstr(img.why, "no root"), "said '%s'", img.why);
 }
 
@@ -521,21 +708,211 @@ static void no_memory(const void *arg)
 
 	for (i = 0; i < 3; i++) {
 		unit_allocations = i;
-		expect_eq(check(&img, image, size), -ENOMEM);
+		expect_eq(check(&img, image, size, &tree_layout), -ENOMEM);
 	}
 	unit_allocations = 3;
-	expect_eq(check(&img, image, size), 0);
+	expect_eq(check(&img, image, size, &tree_layout), 0);
 	free(image);
+}
+
+/* --- windows of the image and of the pool ------------------------------------ */
+
+static const struct gmfs_range places[] = {
+	{ 4ULL << 30, 36 MIB }, { 8ULL << 30, 28 MIB }, { 12ULL << 30, 8 MIB },
+};
+
+/* The windows that @letters name: a and b are the tree's. */
+static struct gmfs_layout lay_out(const char *letters, u64 known)
+{
+	static struct gmfs_range windows[GMFS_MAX_WINDOWS];
+	u32 i;
+
+	for (i = 0; letters[i]; i++)
+		windows[i] = places[letters[i] - 'a'];
+	return (struct gmfs_layout){ windows, i, 2 MIB, known };
+}
+
+/**
+ * struct placed - the tree, or one without blocks in window b, in another pool
+ * @only_a: nothing is in b
+ * @in_a: where its block 4 is then
+ * @in_b: where its block 20 is
+ */
+static const struct placed {
+	const char *name, *letters;
+	u64 known;
+	bool only_a;
+	int err;
+	const char *why;
+	u32 in_a, in_b;
+} placed[] = {
+	{ "as it was", "ab", 3, false, 0, "", 4, 20 },
+	{ "in the other order", "ba", 3, false, 0, "", 18, 2 },
+	{ "a window more behind them", "abc", 7, false, 0, "", 4, 20 },
+	{ "a window more before them", "cab", 7, false, 0, "", 8, 24 },
+	{ "a window more between them, the other order", "bca", 7, false, 0, "", 22, 2 },
+	{ "a new window that is not known yet", "acb", 5, false, 0, "", 4, 24 },
+	{ "one absent and used", "a", 1, false, -ENXIO, "0x1c00000@0x200000000, which is absent" },
+	{ "the first absent and used", "b", 1, true, -ENXIO, "0x2400000@0x100000000, which is" },
+	{ "one there and used, but not known", "ab", 1, false, -ENXIO, "which is absent" },
+	{ "the first not known", "ab", 2, false, -ENXIO, "0x2400000@0x100000000, which is absent" },
+	{ "one absent and not used", "a", 1, true, 0, "", 4, GMFS_ABSENT },
+	{ "one not known and not used", "ba", 2, true, 0, "", 18, GMFS_ABSENT },
+	{ "one absent and another added", "ca", 3, true, 0, "", 8, GMFS_ABSENT },
+	{ "none known", "ab", 0, true, -ENXIO, "another pool" },
+	{ "none there", "c", 1, true, -ENXIO, "another pool" },
+};
+
+static void place(const void *arg)
+{
+	const struct edit none[] = { { NONE } }, without_b[] = {
+		{ SET, "3", "extents", CELLS(0, 4, 2) }, { SET, "a", "extents", CELLS(0, 16, 2) },
+		{ DEL, "abcdef0123", "extents" }, { NONE },
+	};
+	const struct placed *p = arg;
+	struct gmfs_layout layout = lay_out(p->letters, p->known);
+	void *image = edit(2, p->only_a ? without_b : none);
+	struct gmfs_image img;
+
+	expect_eq(check(&img, image, fdt_totalsize(image), &layout), p->err);
+	expect(strstr(img.why, p->why), "said '%s'", img.why);
+	if (!p->err) {
+		expect_eq(gmfs_image_block(&img, 4), p->in_a);
+		expect_eq(gmfs_image_block(&img, 20), p->in_b);
+		/* The last block of each, too. */
+		expect_eq(gmfs_image_block(&img, 17), p->in_a + 13);
+		expect_eq(gmfs_image_block(&img, 31),
+			  p->in_b == GMFS_ABSENT ? GMFS_ABSENT : p->in_b + 11);
+	}
+	free(image);
+}
+
+/* @nr windows of two blocks each, far apart. */
+static void *many_windows(u32 nr, size_t *size)
+{
+	static u32 cells[4 * (GMFS_MAX_WINDOWS + 1)];
+	static u8 written[2 * (GMFS_MAX_WINDOWS + 1) / 8 + 1];
+	const struct edit edits[] = {
+		{ SET, "/", "windows", cells, nr * 16, true },
+		{ SET, "/", "written-blocks", written, DIV_ROUND_UP(2 * nr, 8), false },
+		{ SET, "3", "extents", CELLS(0, 1, 1, 1, 3, 1, 5, 127, 1) },
+		{ DEL, "a", "extents" }, { DEL, "abcdef0123", "extents" }, { NONE },
+	};
+	void *image;
+	u32 i;
+
+	for (i = 0; i < nr; i++) {
+		cells[4 * i] = i + 1;
+		cells[4 * i + 3] = 4 MIB;
+	}
+	image = edit(2, edits);
+	*size = fdt_totalsize(image);
+	return image;
+}
+
+static void most_windows(const void *arg)
+{
+	struct gmfs_range windows[GMFS_MAX_WINDOWS];
+	struct gmfs_layout layout = { windows, GMFS_MAX_WINDOWS, 2 MIB, ~0ULL };
+	struct gmfs_image img;
+	size_t size;
+	void *image = many_windows(GMFS_MAX_WINDOWS, &size);
+	u32 i;
+
+	for (i = 0; i < GMFS_MAX_WINDOWS; i++)
+		windows[GMFS_MAX_WINDOWS - 1 - i] =
+			(struct gmfs_range){ (u64)(i + 1) << 32, 4 MIB };
+	expect_eq(check(&img, image, size, &layout), 0);
+	expect_eq(img.nr_windows, GMFS_MAX_WINDOWS);
+	expect_eq(gmfs_image_block(&img, 1), 127);
+	expect_eq(gmfs_image_block(&img, 3), 125);
+	expect_eq(gmfs_image_block(&img, 127), 1);
+	layout.known = ~1ULL;
+	expect_eq(check(&img, image, size, &layout), -ENXIO);
+	free(image);
+	image = many_windows(GMFS_MAX_WINDOWS + 1, &size);
+	expect_eq(check(&img, image, size, &layout), -EINVAL);
+	expect(strstr(img.why, "root is missing"), "said '%s'", img.why);
+	free(image);
+}
+
+/* A file of @nr names of 255 bytes in a tree like this, and one of @last bytes. */
+static size_t write_names(u32 nr, u32 last, void *buf, size_t max)
+{
+	static const u8 written[4];
+	struct gmfs_image_inode dir = { .ino = 1, .mode = S_IFDIR | 0700 };
+	struct gmfs_image_inode file = { .ino = 2, .mode = S_IFREG | 0600 };
+	struct gmfs_fdt_writer w;
+	size_t prop;
+	u32 i;
+
+	gmfs_image_begin(&w, buf, max, &tree_layout, 3);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
+	gmfs_fdt_append(&w, written, sizeof(written));
+	gmfs_fdt_close_prop(&w, prop);
+	gmfs_image_begin_inode(&w, &dir);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_NAMES);
+	for (i = 0; i < nr; i++)
+		gmfs_fdt_append(&w, X255, 256);
+	gmfs_fdt_append(&w, X255 + 255 - last, last + 1);
+	gmfs_fdt_close_prop(&w, prop);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_INODES);
+	for (i = 0; i < nr + 1; i++)
+		gmfs_fdt_append_u64(&w, 2);
+	gmfs_fdt_close_prop(&w, prop);
+	gmfs_fdt_end_node(&w);
+	gmfs_image_begin_inode(&w, &file);
+	gmfs_fdt_end_node(&w);
+	return gmfs_image_end(&w);
+}
+
+/* More names than the heads have room for, since there are fewer windows now. */
+static void no_room(const void *arg)
+{
+	struct gmfs_layout all = tree_layout, one = lay_out("a", 1), *layout;
+	u32 i, last, nr;
+	struct gmfs_image img;
+	size_t size;
+	void *image;
+	u64 left;
+
+	for (i = 0; i < 4; i++) {
+		layout = i < 2 ? &one : &all;
+		left = gmfs_image_room(layout) - 2 * GMFS_IMAGE_INODE - GMFS_IMAGE_NAME(0);
+		nr = left / GMFS_IMAGE_NAME(255) - 1;
+		last = left - nr * GMFS_IMAGE_NAME(255);
+		if (last > 254) {
+			last -= GMFS_IMAGE_NAME(255);
+			nr++;
+		}
+		expect(last && last < 255, "a name of %u bytes", last);
+		last += i % 2;
+		size = write_names(nr, last, NULL, 0);
+		image = malloc(size);
+		write_names(nr, last, image, size);
+		expect_eq(check(&img, image, size, layout), i % 2 ? -EFBIG : 0);
+		expect(!(i % 2) || strstr(img.why, "add a window"), "said '%s'", img.why);
+		/* Elsewhere it may have room. */
+		expect_eq(check(&img, image, size, NULL), 0);
+		expect_eq(check(&img, image, size, &all), i == 3 ? -EFBIG : 0);
+		free(image);
+	}
 }
 
 void image_tests(void)
 {
 	unit_run("image", "round trip", round_trip, NULL);
-	unit_run("image", "golden image of version 1", golden, NULL);
-	unit_run("image", "golden image of version 1: written to the same bytes",
-		 golden_written, NULL);
+	unit_run("image", "golden image of version 1", golden_v1, NULL);
+	unit_run("image", "golden image of version 1: the tests write the same bytes",
+		 golden_v1_written, NULL);
+	unit_run("image", "golden image of version 2", golden_v2, NULL);
+	unit_run("image", "golden image of version 2: written to the same bytes",
+		 golden_v2_written, NULL);
 	unit_run("image", "buffers too short", short_buffers, NULL);
 	run_table("image", edited, rows);
+	run_table("image in a pool", place, placed);
+	unit_run("image", "64 windows, and one too many", most_windows, NULL);
+	unit_run("image", "more names than there is room for", no_room, NULL);
 	unit_run("image", "truncated everywhere", truncated, NULL);
 	unit_run("image", "ends too early or missing", unbalanced, NULL);
 	unit_run("image", "nothing in it", nothing_in_it, NULL);

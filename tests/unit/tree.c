@@ -10,7 +10,15 @@
 #include "unit.h"
 #include "xattrs.h"
 
-const struct gmfs_image_region tree_region = { 4ULL << 30, 64 << 20, 2 << 20 };
+#define BLOCK	(2ULL << 20)
+
+static const struct gmfs_range tree_windows[] = {
+	{ 4ULL << 30, 18 * BLOCK }, { 8ULL << 30, 14 * BLOCK },
+};
+static const struct gmfs_range tree_window_v1 = { 4ULL << 30, 32 * BLOCK };
+
+const struct gmfs_layout tree_layout = { tree_windows, 2, BLOCK, 3 };
+const struct gmfs_layout tree_layout_v1 = { &tree_window_v1, 1, BLOCK, 1 };
 const u8 tree_written[4] = { 0x13, 0x0c, 0x00, 0x80 };
 
 #define TIMES	{ { 1, 2 }, { -3, 999999999 }, { 1LL << 40, 0 }, { 7, 8 } }
@@ -77,13 +85,47 @@ static void put_extents(struct gmfs_fdt_writer *w, const struct gmfs_extent *e)
 	gmfs_fdt_close_prop(w, prop);
 }
 
-size_t tree_write(void *buf, size_t max)
+static void put_u64(struct gmfs_fdt_writer *w, const char *name, u64 value)
+{
+	size_t prop = gmfs_fdt_open_prop(w, name);
+
+	gmfs_fdt_append_u64(w, value);
+	gmfs_fdt_close_prop(w, prop);
+}
+
+/* As version 1 had it. */
+static void begin_v1(struct gmfs_fdt_writer *w, void *buf, size_t max,
+		     const struct gmfs_layout *layout, u64 next_ino)
+{
+	size_t prop;
+
+	gmfs_fdt_start(w, buf, max);
+	gmfs_fdt_begin_node(w, "");
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_COMPATIBLE);
+	gmfs_fdt_append(w, GMFS_COMPATIBLE_V1, sizeof(GMFS_COMPATIBLE_V1));
+	gmfs_fdt_close_prop(w, prop);
+	put_u64(w, GMFS_PROP_INCOMPATIBLE, 0);
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_REGION);
+	gmfs_fdt_append_u64(w, layout->windows[0].base);
+	gmfs_fdt_append_u64(w, layout->windows[0].size);
+	gmfs_fdt_close_prop(w, prop);
+	put_u64(w, GMFS_PROP_BLOCK_SIZE, layout->block_size);
+	put_u64(w, GMFS_PROP_NEXT_INODE, next_ino);
+}
+
+const struct gmfs_layout *tree_layout_of(u32 version)
+{
+	return version == 1 ? &tree_layout_v1 : &tree_layout;
+}
+
+size_t tree_write(u32 version, void *buf, size_t max)
 {
 	const struct tree_node *n;
 	struct gmfs_fdt_writer w;
 	size_t prop;
 
-	gmfs_image_begin(&w, buf, max, &tree_region, 0xabcdef0124);
+	(version == 1 ? begin_v1 : gmfs_image_begin)(&w, buf, max, tree_layout_of(version),
+						     0xabcdef0124);
 	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
 	gmfs_fdt_append(&w, tree_written, sizeof(tree_written));
 	gmfs_fdt_close_prop(&w, prop);
@@ -103,14 +145,46 @@ size_t tree_write(void *buf, size_t max)
 	return gmfs_image_end(&w);
 }
 
-void *tree_image(size_t *size)
+void *tree_image_of(u32 version, size_t *size)
 {
 	void *image;
 
-	*size = tree_write(NULL, 0);
+	*size = tree_write(version, NULL, 0);
 	image = malloc(*size);
-	expect_eq(tree_write(image, *size), *size);
+	expect_eq(tree_write(version, image, *size), *size);
 	return image;
+}
+
+void *tree_image(size_t *size)
+{
+	return tree_image_of(2, size);
+}
+
+void seal_v1(const struct gmfs_head *head, int nr, const void *image, size_t size,
+	     u64 generation, const struct gmfs_stamp *now, u32 state)
+{
+	const struct gmfs_range *window = &head->layout->windows[head->main];
+	u64 block_size = head->layout->block_size;
+	size_t slot = GMFS_HEAD_BLOCKS_V1(window->size / block_size) * block_size / 2;
+	void *at = head->maps[head->main] + nr * slot;
+	struct gmfs_seal_v1 s = { 0 };
+
+	put_unaligned_be64(GMFS_SEAL_MAGIC, &s.magic);
+	put_unaligned_be32(1, &s.version);
+	put_unaligned_be64(generation, &s.generation);
+	put_unaligned_be64(window->base, &s.base);
+	put_unaligned_be64(window->size, &s.size);
+	put_unaligned_be64(block_size, &s.block_size);
+	put_unaligned_be64(size, &s.image_size);
+	put_unaligned_be64(now->tsc, &s.tsc);
+	memcpy(s.boot_id, now->boot_id, sizeof(s.boot_id));
+	put_unaligned_be32(gmfs_crc32c(0, image, size), &s.image_crc);
+	put_unaligned_be32(gmfs_crc32c(0, &s, offsetof(struct gmfs_seal_v1, crc)), &s.crc);
+	put_unaligned_be32(state, &s.state);
+	expect(size <= slot - GMFS_SLOT_IMAGE, "%zu bytes for a slot of %zu", size, slot);
+	memcpy(at, &s, sizeof(s));
+	if (size)
+		memcpy(at + GMFS_SLOT_IMAGE, image, size);
 }
 
 size_t read_hex(const char *path, void *buf, size_t max)
@@ -136,24 +210,46 @@ size_t read_hex(const char *path, void *buf, size_t max)
 
 #define MOST_BLOCKS	1024
 
+/* Whether a run is of one window, behind its head, and where the image's layout has it. */
+static bool good_run(const struct gmfs_image *img, u32 start, u32 nr)
+{
+	u64 head, from = 0, blocks;
+	u32 i, n;
+
+	for (i = 0; i < img->nr_windows; i++, from += blocks) {
+		blocks = gmfs_image_range(img, i).size / img->block_size;
+		head = img->version == 1 ? 1 + blocks / 8192 : 1 + blocks / 16384;
+		if (start < from + head || (u64)start + nr > from + blocks)
+			continue;
+		for (n = 0; n < nr; n++)
+			if (gmfs_image_block(img, start + n) != gmfs_image_block(img, start) + n)
+				return false;
+		return gmfs_image_block(img, start) != GMFS_ABSENT;
+	}
+	return false;
+}
+
 static bool good_extents(const struct gmfs_image *img,
 			 const struct gmfs_image_inode *i, u8 *used)
 {
-	u32 nr_blocks = img->region.size / img->region.block_size;
-	u32 at, start, nr, k, n, next = 0;
+	u32 k, n;
+	u64 next = 0;
+	struct gmfs_extent e;
 
-	for (k = 0; k < i->nr_extents; k++, next = at + nr) {
-		at = get_unaligned_be32(i->extents + 12 * k);
-		start = get_unaligned_be32(i->extents + 12 * k + 4);
-		nr = get_unaligned_be32(i->extents + 12 * k + 8);
-		if (!nr || at < next || (u64)at + nr > nr_blocks ||
-		    !start || (u64)start + nr > nr_blocks)
+	for (k = 0; k < i->nr_extents; k++, next = (u64)e.at + e.nr) {
+		e = gmfs_image_extent(i, k);
+		if (e.at != get_unaligned_be32(i->extents + 12 * k) ||
+		    e.start != get_unaligned_be32(i->extents + 12 * k + 4) ||
+		    e.nr != get_unaligned_be32(i->extents + 12 * k + 8))
 			return false;
-		for (n = start; n < start + nr; n++)
-			if (used[n]++)
+		if (!e.nr || e.at < next || (u64)e.at + e.nr > GMFS_MAX_BLOCKS ||
+		    !good_run(img, e.start, e.nr))
+			return false;
+		for (n = e.start; n < e.start + e.nr; n++)
+			if (n >= MOST_BLOCKS || used[n]++)
 				return false;
 	}
-	return i->size <= img->region.size;
+	return i->size <= GMFS_MAX_BLOCKS * img->block_size;
 }
 
 static bool good_xattrs(const struct gmfs_image_inode *i)

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A small filesystem of every type, as an image. */
+/*
+ * A small filesystem of every type, as an image; and a writer of version 1, which this
+ * module reads and no longer writes.
+ */
 #ifndef _UNIT_TREE_H
 #define _UNIT_TREE_H
 
 #include "extents.h"
 #include "image.h"
+#include "seal.h"
 
 /**
  * struct tree_node - an inode and what hangs on its type
@@ -20,13 +24,20 @@ struct tree_node {
 	u64 inodes[8];
 };
 
-extern const struct gmfs_image_region tree_region;	/* 32 blocks */
+extern const struct gmfs_layout tree_layout;	/* 18 and 14 blocks */
+extern const struct gmfs_layout tree_layout_v1;	/* one window of 32 */
 extern const struct tree_node tree_nodes[];
 extern const u32 tree_nr;
 extern const u8 tree_written[4];
 
-size_t tree_write(void *buf, size_t max);
-void *tree_image(size_t *size);
+size_t tree_write(u32 version, void *buf, size_t max);
+void *tree_image_of(u32 version, size_t *size);
+void *tree_image(size_t *size);	/* of version 2 */
+const struct gmfs_layout *tree_layout_of(u32 version);
+
+/* What slot @nr has that version 1 wrote, but for the date record. */
+void seal_v1(const struct gmfs_head *head, int nr, const void *image, size_t size,
+	     u64 generation, const struct gmfs_stamp *now, u32 state);
 
 /* A hex dump, as `xxd -r` reads it; returns how far it goes. */
 size_t read_hex(const char *path, void *buf, size_t max);

@@ -45,7 +45,7 @@ void *exact_copy(const void *data, size_t len);
 
 /* From seal.c: the machine stops after so many bytes of stores into a head. */
 extern size_t seal_bytes_left;
-extern size_t seal_nr_stores, seal_stores[];	/* sizes of the stores since cleared */
+extern size_t seal_nr_stores, seal_stores[256];	/* sizes of the stores since cleared */
 extern jmp_buf seal_stopped;
 
 /* Tables have a name in each row. */

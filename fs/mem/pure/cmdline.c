@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the pools are: guestmemfs=[NAME:]SIZE[@ADDR] and memmap=SIZE$ADDR on the
- * kernel command line.
+ * Where the pools are: guestmemfs=[NAME:]SIZE[@ADDR][,SIZE[@ADDR]]... and memmap=SIZE$ADDR on
+ * the kernel command line.
  *
  * Pure code: compiled into the module, into KUnit and into userspace tests.
  */
@@ -103,29 +103,8 @@ static int parse(const char *p, char sep, const char **end, u64 *base,
 }
 
 /**
- * gmfs_parse_region - read "SIZE@ADDR"
- * @text: what the user wrote; sizes and addresses may end in K, M, G or T
- * @base: physical address in bytes, set on success
- * @size: bytes, set on success
- *
- * Return: 0, or -EINVAL.
- */
-int gmfs_parse_region(const char *text, u64 *base, u64 *size)
-{
-	u64 b = 0, s = 0;
-	const char *end;
-	bool has_base;
-
-	if (parse(text, '@', &end, &b, &s, &has_base) || !has_base || *end)
-		return -EINVAL;
-	*base = b;
-	*size = s;
-	return 0;
-}
-
-/**
- * struct taken - the pools that have a place
- * @pools: all pools; one without a size has no place yet
+ * struct taken - the windows that have a place
+ * @pools: all pools; a window of no size has no place yet
  * @nr: how many
  */
 struct taken {
@@ -133,27 +112,39 @@ struct taken {
 	unsigned int nr;
 };
 
-static bool overlap(const struct gmfs_pool_arg *p, u64 base, u64 size)
+static bool overlap(const struct gmfs_range *w, u64 base, u64 size)
 {
-	return p->size && base < p->base + p->size && p->base < base + size;
+	return w->size && base < w->base + w->size && w->base < base + size;
+}
+
+/* A window that has a place in that range, or NULL. */
+static const struct gmfs_range *find_taken(const struct taken *t, u64 base, u64 size)
+{
+	const struct gmfs_pool_arg *p;
+	unsigned int i;
+
+	for (p = t->pools; p < t->pools + t->nr; p++)
+		for (i = 0; i < p->nr_windows; i++)
+			if (overlap(&p->windows[i], base, size))
+				return &p->windows[i];
+	return NULL;
 }
 
 /* The lowest multiple of @align in a range from which on @size bytes are free. */
 static bool find_room(const struct taken *t, u64 align, u64 a, u64 n, u64 size, u64 *base)
 {
 	u64 start = ALIGN(a, align), next;
-	unsigned int i;
+	const struct gmfs_range *w;
 
-	for (i = 0; i < t->nr; i++) {
+	for (;; start = next) {
 		if (start < a || start - a > n || n - (start - a) < size)
 			return false;
-		if (overlap(&t->pools[i], start, size)) {
-			next = ALIGN(t->pools[i].base + t->pools[i].size, align);
-			if (next <= start)
-				return false;
-			start = next;
-			i = -1;
-		}
+		w = find_taken(t, start, size);
+		if (!w)
+			break;
+		next = ALIGN(w->base + w->size, align);
+		if (next <= start)
+			return false;
 	}
 	*base = start;
 	return true;
@@ -174,7 +165,7 @@ static bool find_memmap(const char *cmdline, const struct taken *t, u64 align, u
 		end = arg.value + arg.value_len;
 		for (p = arg.value; p < end; p = next + 1) {
 			next = p;
-			if (!parse(p, '$', &next, &a, &n, &reserved) && reserved &&
+			if (!parse(p, '$', &next, &a, &n, &reserved) && reserved && a + n >= a &&
 			    find_room(t, align, a, n, size, base))
 				return true;
 			while (next < end && *next != ',')
@@ -216,48 +207,85 @@ bool gmfs_pool_is(const struct gmfs_pool_arg *pool, const char *name)
 	return same_name(pool, &other);
 }
 
-#define UNREADABLE	(~0ULL)		/* a size for which there is never room */
+/* What stands for a size that cannot be read, or is 0: there is never room for it. */
+#define UNREADABLE	(~0ULL)
+
+/* What a window is like that is still without a place. */
+static bool is_lost(const struct gmfs_range *w)
+{
+	return !w->size && w->base;
+}
 
 /*
- * Reads [NAME:]SIZE[@ADDR], and what is readable also of one that is refused. Without an
- * address @size stays 0, and *@wanted has it.
+ * Reads SIZE[@ADDR], and what is readable also of one that is refused. Without an address
+ * @size stays 0, and @base has the size that it wants. Returns what is wrong, or NULL.
  */
-static void read_pool(struct gmfs_pool_arg *p, const struct gmfs_arg *arg, u64 *wanted)
+static const char *read_window(struct gmfs_range *w, const char *text, const char *text_end)
 {
 	static const char malformed[] =
-		"is not [NAME:]SIZE or [NAME:]SIZE@ADDR, as in guestmemfs=10G";
-	const char *end, *at = memchr(arg->value, ':', arg->value_len);
+		"is not [NAME:]SIZE[@ADDR][,SIZE[@ADDR]]..., as in guestmemfs=10G";
+	const char *end, *why = NULL;
 	u64 base = 0, size;
 	bool has_base;
 
-	*p = (struct gmfs_pool_arg){
-		.value = arg->value,
-		.value_len = arg->value_len,
-		.name = at ? arg->value : GMFS_DEFAULT_POOL,
-		.name_len = at ? (size_t)(at - arg->value) : strlen(GMFS_DEFAULT_POOL),
-	};
-	*wanted = 0;
-	if (!is_name(p->name, p->name_len))
-		p->why = "a pool's name has 1 to 64 letters, digits, '-', '_' and '.', begins with no '.', and is not \"active\"";
-	at = at ? at + 1 : arg->value;
-	if (parse(at, '@', &end, &base, &size, &has_base)) {
-		p->why = p->why ?: malformed;
-		*wanted = UNREADABLE;
-		return;
-	}
-	if (end != arg->value + arg->value_len || !size) {
-		p->why = p->why ?: malformed;
+	*w = (struct gmfs_range){ .base = text == text_end ? 0 : UNREADABLE };
+	if (parse(text, '@', &end, &base, &size, &has_base))
+		return malformed;
+	if (end != text_end || !size) {
+		why = malformed;
 		if (!has_base)
-			size = UNREADABLE;
+			return why;
 	}
 	if (!has_base) {
-		*wanted = size;
+		w->base = size;
 	} else if (base + size < base) {
-		p->why = p->why ?: "reaches beyond the last address";
-	} else if (size) {
-		p->base = base;
-		p->size = size;
+		w->base = 0;
+		why = why ?: "reaches beyond the last address";
+	} else {
+		*w = (struct gmfs_range){ base, size };
+		if (!size)
+			w->base = 0;
 	}
+	return why;
+}
+
+static void read_pool(struct gmfs_pool_arg *p, const struct gmfs_arg *arg)
+{
+	const char *colon = memchr(arg->value, ':', arg->value_len);
+	const char *end = arg->value + arg->value_len, *at, *comma, *why;
+
+	p->value = arg->value;
+	p->value_len = arg->value_len;
+	p->name = colon ? arg->value : GMFS_DEFAULT_POOL;
+	p->name_len = colon ? (size_t)(colon - arg->value) : strlen(GMFS_DEFAULT_POOL);
+	p->nr_windows = 0;
+	p->why = NULL;
+	if (!is_name(p->name, p->name_len))
+		p->why = "a pool's name has 1 to 64 letters, digits, '-', '_' and '.', begins with no '.', and is not \"active\"";
+	for (at = colon ? colon + 1 : arg->value; ; at = comma + 1) {
+		comma = memchr(at, ',', end - at);
+		if (p->nr_windows == GMFS_MAX_WINDOWS) {
+			p->why = p->why ?: "has more than 64 windows: make larger ones, or two pools";
+			return;
+		}
+		why = read_window(&p->windows[p->nr_windows++], at, comma ?: end);
+		p->why = p->why ?: why;
+		if (!comma)
+			return;
+	}
+}
+
+/* Whether a window of the first lies where one of the second does; itself does not count. */
+static bool pools_overlap(const struct gmfs_pool_arg *a, const struct gmfs_pool_arg *b)
+{
+	unsigned int i, k;
+
+	for (i = 0; i < a->nr_windows; i++)
+		for (k = 0; k < (a == b ? i : b->nr_windows); k++)
+			if (a->windows[i].size &&
+			    overlap(&b->windows[k], a->windows[i].base, a->windows[i].size))
+				return true;
+	return false;
 }
 
 /* Pools that share a name or an address are refused, each of them. */
@@ -267,10 +295,12 @@ static void compare(struct gmfs_pool_arg *pools, unsigned int nr)
 	const char *why;
 
 	for (p = pools; p < pools + nr; p++) {
+		if (pools_overlap(p, p))
+			p->why = p->why ?: "two of its windows overlap: give each its own addresses";
 		for (q = pools; q < p; q++) {
 			if (same_name(p, q))
 				why = "two pools have that name: give each its own, as in guestmemfs=NAME:10G";
-			else if (overlap(p, q->base, q->size))
+			else if (pools_overlap(p, q))
 				why = "overlaps another pool: give each its own addresses";
 			else
 				continue;
@@ -280,6 +310,34 @@ static void compare(struct gmfs_pool_arg *pools, unsigned int nr)
 	}
 }
 
+/* Finds places for the windows of a pool that have none. Returns false if one gets none. */
+static bool place_pool(const char *memmaps, const struct taken *t, u64 align,
+		       struct gmfs_pool_arg *p)
+{
+	struct gmfs_range *w;
+	u64 base;
+
+	for (w = p->windows; w < p->windows + p->nr_windows; w++) {
+		if (!is_lost(w))
+			continue;
+		if (w->base == UNREADABLE ||
+		    !find_memmap(memmaps, t, align, w->base, &base))
+			return false;
+		*w = (struct gmfs_range){ base, w->base };
+	}
+	return true;
+}
+
+static bool has_lost(const struct gmfs_pool_arg *p)
+{
+	unsigned int i;
+
+	for (i = 0; i < p->nr_windows; i++)
+		if (is_lost(&p->windows[i]))
+			return true;
+	return false;
+}
+
 /**
  * gmfs_find_pools - find the pools that a command line asks for
  * @args: the command line with guestmemfs= arguments
@@ -287,17 +345,16 @@ static void compare(struct gmfs_pool_arg *pools, unsigned int nr)
  * @align: size of a block in bytes, a power of two
  * @pools: set, in the order of the command line
  *
- * A pool without an address gets the first memmap=SIZE$ADDR entry that has room beside
- * the pools with addresses and those before it. A pool that is refused keeps its
+ * A window without an address gets the first memmap=SIZE$ADDR entry that has room beside
+ * the windows with addresses and those before it. A pool that is refused keeps its
  * addresses, and its place in this order: they may hold its files. If its place cannot be
- * told, those behind it that have no address are refused, too.
+ * told, those behind it that have a window without an address are refused, too.
  *
  * Return: how many @pools are set. Of more than GMFS_MAX_POOLS the last one has a @why.
  */
 unsigned int gmfs_find_pools(const char *args, const char *memmaps, u64 align,
 			     struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1])
 {
-	u64 wanted[GMFS_MAX_POOLS + 1];
 	struct taken t = { .pools = pools };
 	struct gmfs_arg arg;
 	bool lost = false;
@@ -306,7 +363,7 @@ unsigned int gmfs_find_pools(const char *args, const char *memmaps, u64 align,
 	while (gmfs_next_arg(&args, &arg)) {
 		if (!arg.value || !gmfs_arg_is(&arg, "guestmemfs"))
 			continue;
-		read_pool(&pools[t.nr], &arg, &wanted[t.nr]);
+		read_pool(&pools[t.nr], &arg);
 		if (t.nr++ == GMFS_MAX_POOLS) {
 			pools[GMFS_MAX_POOLS].why = "this pool and those behind it are more than 64: leave some out";
 			break;
@@ -314,16 +371,14 @@ unsigned int gmfs_find_pools(const char *args, const char *memmaps, u64 align,
 	}
 	compare(pools, t.nr);
 	for (i = 0; i < t.nr; i++) {
-		if (!wanted[i])
+		if (!has_lost(&pools[i]))
 			continue;
 		if (lost) {
 			pools[i].why = pools[i].why ?: "its place depends on a pool before it that has none: give it an address, as in guestmemfs=NAME:10G@64G";
 			continue;
 		}
-		if (find_memmap(memmaps, &t, align, wanted[i], &pools[i].base)) {
-			pools[i].size = wanted[i];
+		if (place_pool(memmaps, &t, align, &pools[i]))
 			continue;
-		}
 		lost = true;
 		pools[i].why = pools[i].why ?: "no memmap=SIZE$ADDR on the kernel command line holds it; does the boot loader need the $ escaped?";
 	}

@@ -2,6 +2,7 @@
 #ifndef _GMFS_CMDLINE_H
 #define _GMFS_CMDLINE_H
 
+#include <guestmemfs/abi.h>
 #include <linux/types.h>
 
 /**
@@ -16,6 +17,15 @@ struct gmfs_arg {
 	size_t name_len, value_len;
 };
 
+/**
+ * struct gmfs_range - physical memory
+ * @base: physical address, bytes
+ * @size: bytes
+ */
+struct gmfs_range {
+	u64 base, size;
+};
+
 #define GMFS_MAX_POOLS		64
 #define GMFS_MAX_POOL_NAME	64	/* bytes */
 #define GMFS_DEFAULT_POOL	"guestmemfs"
@@ -26,21 +36,22 @@ struct gmfs_arg {
  * @value_len: bytes
  * @name: the pool's name, of @name_len; GMFS_DEFAULT_POOL if the value has none
  * @name_len: bytes
- * @base: physical address in bytes
- * @size: bytes; 0 if @why came before it could be read
+ * @windows: physical addresses and sizes in bytes, in the order of the value; one of size 0
+ *	has no place, and then there is a @why
+ * @nr_windows: how many
  * @why: what is wrong with it and what to do, or NULL
  */
 struct gmfs_pool_arg {
 	const char *value, *name;
 	size_t value_len, name_len;
-	u64 base, size;
+	struct gmfs_range windows[GMFS_MAX_WINDOWS];
+	unsigned int nr_windows;
 	const char *why;
 };
 
 bool gmfs_next_arg(const char **pos, struct gmfs_arg *arg);
 bool gmfs_arg_is(const struct gmfs_arg *arg, const char *name);
 bool gmfs_pool_is(const struct gmfs_pool_arg *pool, const char *name);
-int gmfs_parse_region(const char *text, u64 *base, u64 *size);
 unsigned int gmfs_find_pools(const char *args, const char *memmaps, u64 align,
 			     struct gmfs_pool_arg pools[GMFS_MAX_POOLS + 1]);
 

@@ -28,7 +28,7 @@ void gmfs_extents_destroy(struct gmfs_extents *x)
  * @more: how many insertions or cuts must not fail for lack of room
  *
  * Not charged to a memory cgroup: callers hold the gate, and reclaim for one
- * cgroup's limit would hold up a freeze and then all others. The region's size bounds
+ * cgroup's limit would hold up a freeze and then all others. The pool's size bounds
  * all extents: see gmfs_extents_trim().
  *
  * Context: may sleep.
@@ -112,6 +112,14 @@ void gmfs_extents_insert(struct gmfs_extents *x, struct gmfs_extent n)
 	}
 }
 
+static void append(struct gmfs_extents *x, struct gmfs_extent n)
+{
+	if (x->nr && joins(&x->e[x->nr - 1], &n))
+		x->e[x->nr - 1].nr += n.nr;
+	else
+		x->e[x->nr++] = n;
+}
+
 /**
  * gmfs_extents_merge - fill many holes
  * @x: the extents, with room reserved for as many as @more has
@@ -133,14 +141,54 @@ void gmfs_extents_merge(struct gmfs_extents *x, const struct gmfs_extents *more)
 		else
 			x->e[--to] = more->e[--b];
 	}
-	x->nr = min(nr, 1U);
-	for (i = 1; i < nr; i++) {
-		if (joins(&x->e[x->nr - 1], &x->e[i]))
-			x->e[x->nr - 1].nr += x->e[i].nr;
-		else
-			x->e[x->nr++] = x->e[i];
-	}
+	x->nr = 0;
+	for (i = 0; i < nr; i++)
+		append(x, x->e[i]);
 	x->blocks += more->blocks;
+}
+
+/* Blocks of @e from file block @at on. */
+static void cut_head(struct gmfs_extent *e, u32 at)
+{
+	e->nr -= at - e->at;
+	e->start += at - e->at;
+	e->at = at;
+}
+
+/**
+ * gmfs_extents_replace - say where many blocks of the file are now
+ * @x: the extents, with room reserved for twice as many as @with has
+ * @with: the new places; each block is one that @x has
+ *
+ * One pass: the extents are moved behind the room, and back one by one. Each of @with
+ * adds itself and what it leaves in front of it, so what is written stays behind what
+ * is read.
+ */
+void gmfs_extents_replace(struct gmfs_extents *x, const struct gmfs_extents *with)
+{
+	u32 from = 2 * with->nr, end = from + x->nr, k = 0;
+	const struct gmfs_extent *w;
+	struct gmfs_extent e;
+
+	if (!with->nr)
+		return;
+	memmove(&x->e[from], x->e, x->nr * sizeof(e));
+	for (x->nr = 0; from < end; from++) {
+		e = x->e[from];
+		while (e.nr && k < with->nr && with->e[k].at < e.at + e.nr) {
+			w = &with->e[k];
+			if (w->at > e.at)
+				append(x, (struct gmfs_extent){ e.at, e.start, w->at - e.at });
+			if (w->at >= e.at)
+				append(x, *w);
+			/* It may go on in the next extent. */
+			if (w->at + w->nr <= e.at + e.nr)
+				k++;
+			cut_head(&e, min(w->at + w->nr, e.at + e.nr));
+		}
+		if (e.nr)
+			append(x, e);
+	}
 }
 
 /**
@@ -197,7 +245,7 @@ void gmfs_extents_remove(struct gmfs_extents *x, u32 from, u32 to)
  * @x: the extents
  *
  * At least a quarter of the room is in use afterwards, unless it is small or there is no
- * memory to copy them to. So the arrays of all files are bounded by the region's size.
+ * memory to copy them to. So the arrays of all files are bounded by the pool's size.
  *
  * Context: may sleep, but does not allocate if there are no extents.
  */

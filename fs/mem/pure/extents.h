@@ -5,9 +5,9 @@
 #include <linux/types.h>
 
 /**
- * struct gmfs_extent - a run of a file's blocks that is one run of the region
+ * struct gmfs_extent - a run of a file's blocks that is one run of the pool
  * @at: first block in the file
- * @start: first block in the region
+ * @start: first block in the pool
  * @nr: number of blocks
  */
 struct gmfs_extent {
@@ -38,6 +38,7 @@ int gmfs_extents_reserve(struct gmfs_extents *x, u32 more);
 u32 gmfs_extents_find(const struct gmfs_extents *x, u32 at);
 void gmfs_extents_insert(struct gmfs_extents *x, struct gmfs_extent n);
 void gmfs_extents_merge(struct gmfs_extents *x, const struct gmfs_extents *more);
+void gmfs_extents_replace(struct gmfs_extents *x, const struct gmfs_extents *with);
 bool gmfs_extents_part(const struct gmfs_extents *x, u32 i, u32 from, u32 to,
 		       struct gmfs_extent *part);
 void gmfs_extents_remove(struct gmfs_extents *x, u32 from, u32 to);

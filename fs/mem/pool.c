@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: the region
+ * DOC: windows
  *
- * A window of physical memory that memmap= took from the kernel before it built
+ * A window is physical memory that memmap= took from the kernel before it built
  * its direct map and its page descriptors. Claiming it checks that this is so,
  * keeps other drivers out by an exclusive resource (and /dev/mem, if the kernel has
  * CONFIG_STRICT_DEVMEM), and settles the cache mode.
@@ -10,7 +10,7 @@
  * x86 PAT maps a pfn that is not RAM uncached unless the memtype of its range is
  * known (arch/x86/mm/pat/memtype.c, lookup_memtype()). memremap() enters it as
  * write-back; iounmap() would take the entry away again, vunmap() removes the
- * mapping alone. So an entry for each GiB stays until the region is released, and no
+ * mapping alone. So an entry for each GiB stays until the window is released, and no
  * kernel mapping.
  *
  * Afterwards the kernel maps a block only while it zeroes or copies it.
@@ -24,6 +24,8 @@
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
+#include <linux/numa.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -121,45 +123,40 @@ static int gmfs_check_range(u64 base, u64 size)
 		pr_err("memory encryption (SME, SEV, TDX) is on: boot the host with mem_encrypt=off; an SEV or TDX guest cannot do without\n");
 		return -EOPNOTSUPP;
 	}
-	if (size >> GMFS_BLOCK_SHIFT > GMFS_MAX_BLOCKS) {
-		pr_err("region 0x%llx@0x%llx is larger than the %lu TiB that an image can describe\n",
-		       size, base, (GMFS_MAX_BLOCKS * GMFS_BLOCK_SIZE) >> 40);
-		return -EINVAL;
-	}
 	if (check_add_overflow(base, size, &end) || end >> MAX_PHYSMEM_BITS) {
-		pr_err("region 0x%llx@0x%llx reaches beyond what this machine can address\n",
+		pr_err("window 0x%llx@0x%llx reaches beyond what this machine can address\n",
 		       size, base);
 		return -EINVAL;
 	}
 	if (!IS_ALIGNED(base, GMFS_BLOCK_SIZE) ||
 	    !IS_ALIGNED(size, GMFS_BLOCK_SIZE)) {
-		pr_err("region 0x%llx@0x%llx is not aligned: address and size must be multiples of %lu KiB\n",
+		pr_err("window 0x%llx@0x%llx is not aligned: address and size must be multiples of %lu KiB\n",
 		       size, base, GMFS_BLOCK_SIZE >> 10);
 		return -EINVAL;
 	}
 	if (size < 2 * GMFS_BLOCK_SIZE) {
-		pr_err("region at 0x%llx is too small: it must hold a block of %lu KiB for itself and one for files\n",
+		pr_err("window at 0x%llx is too small: it must hold a block of %lu KiB for itself and one for files\n",
 		       base, GMFS_BLOCK_SIZE >> 10);
 		return -EINVAL;
 	}
 	if (region_intersects(base, size, IORESOURCE_SYSTEM_RAM,
 			      IORES_DESC_NONE) != REGION_DISJOINT) {
-		pr_err("region 0x%llx@0x%llx is memory the kernel uses: add memmap=0x%llx$0x%llx to its command line\n",
+		pr_err("window 0x%llx@0x%llx is memory the kernel uses: add memmap=0x%llx$0x%llx to its command line\n",
 		       size, base, size, base);
 		return -EBUSY;
 	}
 	/* A section has descriptors for all of it if any of it is RAM. */
 	if (gmfs_has_pages(base, size)) {
-		pr_err("region 0x%llx@0x%llx has page descriptors, for it shares a section with the kernel's memory: begin and end it at multiples of %lu MiB\n",
+		pr_err("window 0x%llx@0x%llx has page descriptors, for it shares a section with the kernel's memory: begin and end it at multiples of %lu MiB\n",
 		       size, base, 1UL << (SECTION_SIZE_BITS - 20));
 		return -EBUSY;
 	}
 	memory = gmfs_firmware_memory(base, size);
 	if (memory < 0) {
-		pr_warn("cannot read " FIRMWARE_MEMMAP " (%pe): taking it on trust that region 0x%llx@0x%llx is memory\n",
+		pr_warn("cannot read " FIRMWARE_MEMMAP " (%pe): taking it on trust that window 0x%llx@0x%llx is memory\n",
 			ERR_PTR(memory), size, base);
 	} else if (memory < size) {
-		pr_err("region 0x%llx@0x%llx is not memory: the firmware describes only 0x%llx bytes of it so\n",
+		pr_err("window 0x%llx@0x%llx is not memory: the firmware describes only 0x%llx bytes of it so\n",
 		       size, base, memory);
 		return -ENXIO;
 	}
@@ -190,7 +187,7 @@ static int gmfs_set_cache_mode(u64 base, u64 size)
 		step = min_t(u64, base + size - at, SZ_1G);
 		map = memremap(at, step, MEMREMAP_WB);
 		if (!map) {
-			pr_err("cannot map region 0x%llx@0x%llx write-back\n",
+			pr_err("cannot map window 0x%llx@0x%llx write-back\n",
 			       size, base);
 			gmfs_reset_cache_mode(base, at - base);
 			return -ENOMEM;
@@ -200,56 +197,66 @@ static int gmfs_set_cache_mode(u64 base, u64 size)
 	return 0;
 }
 
-/**
- * gmfs_region_claim - make a range of memory the region
- * @r: the region, zeroed
- * @base: physical address, bytes
- * @size: bytes
- *
- * Says in the log what is wrong.
- *
- * Context: may sleep.
- * Return: 0; -EINVAL if the range is malformed; -EBUSY if the kernel or another
- * driver uses it; -ENXIO if it is no memory; -EOPNOTSUPP if memory is encrypted;
- * -ENOMEM.
+/*
+ * Which node a window is on; the node may have no other memory. A window that begins on one node
+ * and ends on another may hold the files of a 0.1 that did not ask: it counts for the first.
  */
-int gmfs_region_claim(struct gmfs_region *r, u64 base, u64 size)
+static int gmfs_find_node(u64 base, u64 size, int *node)
 {
+	u64 at;
+
+	*node = phys_to_target_node(base);
+	if (*node == NUMA_NO_NODE && nr_online_nodes == 1) {
+		*node = first_online_node;
+		return 0;
+	}
+	if (*node == NUMA_NO_NODE) {
+		pr_err("window 0x%llx@0x%llx is on no NUMA node: the firmware's tables (SRAT) do not have it\n",
+		       size, base);
+		return -ENXIO;
+	}
+	for (at = base; at < base + size; at += 1UL << SECTION_SIZE_BITS)
+		if (phys_to_target_node(at) != *node) {
+			pr_warn("window 0x%llx@0x%llx counts for node %d, and what begins at 0x%llx is on another: make two windows of it\n",
+				size, base, *node, at);
+			break;
+		}
+	return 0;
+}
+
+static int gmfs_window_claim(struct gmfs_pool *p, const struct gmfs_range *range)
+{
+	struct gmfs_window *w = &p->windows[p->nr_windows];
+	u64 base = range->base, size = range->size;
 	u32 nr = size >> GMFS_BLOCK_SHIFT;
-	int err;
+	u32 first = (base >> GMFS_BLOCK_SHIFT) % (PUD_SIZE / PMD_SIZE);
+	int node, err;
 
 	err = gmfs_check_range(base, size);
+	if (!err)
+		err = gmfs_find_node(base, size, &node);
 	if (err)
 		return err;
-	r->resource = request_mem_region_exclusive(base, size, "guestmemfs");
-	if (!r->resource) {
-		pr_err("another driver has claimed a part of region 0x%llx@0x%llx: see /proc/iomem\n",
+	w->resource = request_mem_region_exclusive(base, size, "guestmemfs");
+	if (!w->resource) {
+		pr_err("another driver has claimed a part of window 0x%llx@0x%llx: see /proc/iomem\n",
 		       size, base);
 		return -EBUSY;
 	}
 	err = gmfs_set_cache_mode(base, size);
 	if (err)
 		goto err_resource;
-	err = gmfs_blocks_init(&r->blocks, nr, PUD_SIZE / PMD_SIZE,
-			       (base >> GMFS_BLOCK_SHIFT) % (PUD_SIZE / PMD_SIZE));
+	w->base = base;
+	w->size = size;
+	w->node = node;
+	w->start = p->blocks.nr;
+	err = p->nr_windows ? gmfs_blocks_add(&p->blocks, nr, first) :
+			      gmfs_blocks_init(&p->blocks, nr, PUD_SIZE / PMD_SIZE, first);
 	if (err)
 		goto err_cache_mode;
-	r->written = kvcalloc(BITS_TO_LONGS(nr), sizeof(long), GFP_KERNEL);
-	r->zeroing = kvcalloc(BITS_TO_LONGS(nr), sizeof(long), GFP_KERNEL);
-	if (!r->written || !r->zeroing) {
-		err = -ENOMEM;
-		goto err_bitmaps;
-	}
-	r->base = base;
-	r->size = size;
-	mutex_init(&r->lock);
-	gmfs_region_reset(r);
+	p->nr_windows++;
 	return 0;
 
-err_bitmaps:
-	kvfree(r->zeroing);
-	kvfree(r->written);
-	gmfs_blocks_destroy(&r->blocks);
 err_cache_mode:
 	gmfs_reset_cache_mode(base, size);
 err_resource:
@@ -257,17 +264,83 @@ err_resource:
 	return err;
 }
 
+static int gmfs_check_size(const struct gmfs_range *ranges, u32 nr)
+{
+	u64 blocks = 0;
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		blocks += ranges[i].size >> GMFS_BLOCK_SHIFT;
+	if (blocks <= GMFS_MAX_BLOCKS)
+		return 0;
+	pr_err("a pool of 0x%llx bytes is larger than the %lu TiB that an image can describe\n",
+	       blocks << GMFS_BLOCK_SHIFT, (GMFS_MAX_BLOCKS * GMFS_BLOCK_SIZE) >> 40);
+	return -EINVAL;
+}
+
 /**
- * gmfs_region_release - undo gmfs_region_claim()
- * @r: the region; nothing may be mapped of it
+ * gmfs_pool_claim - make ranges of memory the windows of a pool
+ * @p: the pool, zeroed
+ * @ranges: physical addresses and sizes, bytes, none overlapping another
+ * @nr: how many, 1 to GMFS_MAX_WINDOWS
+ *
+ * All or none. Says in the log what is wrong.
+ *
+ * Context: may sleep.
+ * Return: 0; -EINVAL if a range is malformed; -EBUSY if the kernel or another
+ * driver uses it; -ENXIO if it is no memory; -EOPNOTSUPP if memory is encrypted;
+ * -ENOMEM.
+ */
+int gmfs_pool_claim(struct gmfs_pool *p, const struct gmfs_range *ranges, u32 nr)
+{
+	u32 i;
+	int err;
+
+	err = gmfs_check_size(ranges, nr);
+	if (err)
+		return err;
+	p->windows = kcalloc(nr, sizeof(*p->windows), GFP_KERNEL);
+	if (!p->windows)
+		return -ENOMEM;
+	for (i = 0; i < nr && !err; i++)
+		err = gmfs_window_claim(p, &ranges[i]);
+	if (err)
+		goto err_release;
+	p->written = kvcalloc(BITS_TO_LONGS(p->blocks.nr), sizeof(long), GFP_KERNEL);
+	p->zeroing = kvcalloc(BITS_TO_LONGS(p->blocks.nr), sizeof(long), GFP_KERNEL);
+	if (!p->written || !p->zeroing) {
+		err = -ENOMEM;
+		goto err_release;
+	}
+	mutex_init(&p->lock);
+	gmfs_pool_reset(p);
+	return 0;
+
+err_release:
+	gmfs_pool_release(p);
+	return err;
+}
+
+/**
+ * gmfs_pool_release - undo gmfs_pool_claim()
+ * @p: the pool; nothing may be mapped of it
  *
  * Context: may sleep.
  */
-void gmfs_region_release(struct gmfs_region *r)
+void gmfs_pool_release(struct gmfs_pool *p)
 {
-	kvfree(r->zeroing);
-	kvfree(r->written);
-	gmfs_blocks_destroy(&r->blocks);
-	gmfs_reset_cache_mode(r->base, r->size);
-	release_mem_region(r->base, r->size);
+	kvfree(p->zeroing);
+	kvfree(p->written);
+	p->zeroing = NULL;
+	p->written = NULL;
+	if (p->nr_windows)
+		gmfs_blocks_destroy(&p->blocks);
+	while (p->nr_windows) {
+		struct gmfs_window *w = &p->windows[--p->nr_windows];
+
+		gmfs_reset_cache_mode(w->base, w->size);
+		release_mem_region(w->base, w->size);
+	}
+	kfree(p->windows);
+	p->windows = NULL;
 }
