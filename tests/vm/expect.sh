@@ -27,13 +27,13 @@ leases() {
 	rm -f $mnt/leased $mnt/broken
 }
 
-# Where a size ends: s_maxbytes is the region's on guestmemfs, and all that loff_t can
+# Where a size ends: s_maxbytes is 64 TiB on guestmemfs, and all that loff_t can
 # hold on tmpfs, where only the end of fallocate() can be beyond it. ext4, which ends at
 # 16 TiB, refuses truncate() beyond it, too.
 limits() {
 	local beyond="truncate: File too large, ftruncate: File too large, fallocate: File too large, size 0"
 	same "limits: ext4 refuses sizes beyond its s_maxbytes" "$beyond" "$(expect maxbytes /job/a $((17 << 40)))"
-	same "limits: guestmemfs refuses sizes beyond the region" "$beyond" "$(expect maxbytes $mnt/a $(((1152 << 20) + 1)))"
+	same "limits: guestmemfs refuses sizes beyond 64 TiB" "$beyond" "$(expect maxbytes $mnt/a $(((64 << 40) + 1)))"
 	same "limits: tmpfs takes such a size" "truncate: ok, ftruncate: ok, fallocate: ok, size $((17 << 40))" \
 		"$(expect maxbytes /mnt/t/a $((17 << 40)))"
 	rm /job/a /mnt/t/a $mnt/a
@@ -52,23 +52,24 @@ limits() {
 	rm $mnt/a /mnt/t/a
 }
 
-# The region has 1152 MiB, of which files can have 1150.
+# The pool has 1152 MiB, of which files can have 1150. A file can be larger, with holes.
 sizes() {
-	refused "size: truncate beyond the region is EFBIG" "File too large" truncate -s 1153M $mnt/a
-	refused "size: truncate one byte beyond the region is EFBIG" "File too large" truncate -s $(((1152 << 20) + 1)) $mnt/a
-	refused "size: the whole region is ENOSPC" "No space left" truncate -s 1152M $mnt/a
-	refused "size: fallocate beyond the region is EFBIG" "File too large" fallocate -l 1153M $mnt/a
-	refused "size: fallocate of the whole region is ENOSPC" "No space left" fallocate -l 1152M $mnt/a
-	refused "size: zeroing beyond the region is EFBIG" "File too large" fallocate -z -o 1152M -l 4096 $mnt/a
+	local most=$((64 << 20))
+	refused "size: truncate beyond the pool is ENOSPC" "No space left" truncate -s 1153M $mnt/a
+	refused "size: the whole pool is ENOSPC" "No space left" truncate -s 1152M $mnt/a
+	refused "size: fallocate beyond the pool is ENOSPC" "No space left" fallocate -l 1153M $mnt/a
+	refused "size: fallocate of the whole pool is ENOSPC" "No space left" fallocate -l 1152M $mnt/a
+	refused "size: zeroing beyond 64 TiB is EFBIG" "File too large" fallocate -z -o 64T -l 4096 $mnt/a
 	mount -o remount,fileio $mnt
-	refused "size: write beyond the region is EFBIG" "File too large" io -c "pwrite 1152m 4096" $mnt/a
-	check "size: write up to the region's end succeeds" io -c "pwrite 1151m 1m" $mnt/a
+	refused "size: write beyond 64 TiB is EFBIG" "File too large" io -c "pwrite ${most}m 4096" $mnt/a
+	check "size: write up to 64 TiB succeeds" io -c "pwrite $((most - 1))m 1m" $mnt/a
 	mount -o remount,nofileio $mnt
 	truncate -s 4M $mnt/b
-	refused "size: copy beyond the region is EFBIG" "File too large" \
-		io -c "copy_range -s 0 -d 1152m -l 4096 $mnt/b" $mnt/a
-	same "size: SEEK_HOLE finds the end of the largest file" "HOLE $((1152 << 20))" \
-		"$(io -r -c 'seek -h 1151m' $mnt/a | tail -n 1 | tr '\t' ' ')"
+	refused "size: copy beyond 64 TiB is EFBIG" "File too large" \
+		io -c "copy_range -s 0 -d ${most}m -l 4096 $mnt/b" $mnt/a
+	same "size: SEEK_HOLE finds the end of the largest file" "HOLE $((64 << 40))" \
+		"$(io -r -c "seek -h $((most - 1))m" $mnt/a | tail -n 1 | tr '\t' ' ')"
+	same "size: the largest file has one block" 1 "$(($(stat -c %b $mnt/a) / 4096))"
 	rm $mnt/a $mnt/b
 }
 

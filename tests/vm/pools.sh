@@ -76,7 +76,7 @@ stage1() {
 	same "sysfs: a directory for each pool, and the switch" "active db guestmemfs" \
 		"$(cd $sysfs && echo *)"
 	same "sysfs: each pool has its region" "0x20000000@0x138000000 0x28000000@0x158000000" \
-		"$(cat $sysfs/guestmemfs/region $sysfs/db/region | xargs)"
+		"$(cat $sysfs/guestmemfs/windows $sysfs/db/windows | cut -d " " -f 1 | xargs)"
 	same "statfs: each pool has its blocks" "255 319" "$(stat -f -c %b $mnt $db | xargs)"
 	mkdir -p /mnt/again
 	mount -t guestmemfs none /mnt/again
@@ -143,15 +143,25 @@ stage3() {
 	start
 	compare "one pool in quarantine: the other"
 	same "one pool in quarantine: the states" "mounted quarantined" "$(states)"
-	refused "one pool in quarantine: it does not mount" "of another region" mount_db
+	refused "one pool in quarantine: it does not mount" "of another pool" mount_db
 	touch $mnt/later
 	describe $mnt >/job/tree
 	same "one pool in quarantine: all can be published" "1 1 1 1" \
 		"$(echo 1 >$sysfs/active; switches)"
-	next_stage "" "" "$(sed 's/db:512M/db:640M/' /proc/cmdline)"
+	next_stage "" "" "$(sed 's/guestmemfs=512M guestmemfs=db:512M/guestmemfs=512M@4992M,640M@5504M/' /proc/cmdline)"
 }
 
 stage4() {
+	new_log >/dev/null
+	check "another pool's memory as a window: the module loads" load
+	logs "another pool's memory as a window: quarantine" "quarantined: the windows at .* begin a pool each"
+	refused "another pool's memory as a window: no mount" "" mount_g
+	same "another pool's memory as a window: the pool can be published" 1 \
+		"$(echo 1 >$sysfs/active; cat $sysfs/active)"
+	next_stage "" "" "$(sed 's/guestmemfs=512M@4992M,640M@5504M/guestmemfs=512M guestmemfs=db:640M/' /proc/cmdline)"
+}
+
+stage5() {
 	start_both
 	compare_both "back from quarantine"
 	umount $mnt $db

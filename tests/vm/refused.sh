@@ -63,7 +63,7 @@ leave_later() {
 
 stage1() {
 	start
-	plant sed -i s/guestmemfs-v1/guestmemfs-v9/ /job/planted
+	plant sed -i s/guestmemfs-v2/guestmemfs-v9/ /job/planted
 }
 
 stage2() {
@@ -74,7 +74,7 @@ stage2() {
 	refused "name guestmemfs: the module does not load if it is taken" "busy" load
 	logs "name guestmemfs: the log says that it is taken" "cannot register the filesystem"
 	rmmod guestmemfs_peek
-	look "version is not guestmemfs-v1"
+	look "version is neither guestmemfs-v2 nor guestmemfs-v1"
 	discard
 	plant fdtput -t x /job/planted / incompatible-features 0 1
 }
@@ -92,13 +92,13 @@ stage4() {
 }
 
 stage5() {
-	look "leaves the region"
+	look "is not of one window"
 	# Not discarded: it goes on to the next kernel as it is.
 	next_stage
 }
 
 stage6() {
-	look "leaves the region"
+	look "is not of one window"
 	discard
 	plant fdtput -t x /job/planted / next-inode 0 1
 }
@@ -126,7 +126,7 @@ stage9() {
 }
 
 stage10() {
-	look "another region"
+	look "another pool"
 	next_stage "" "" "$(sed 's/guestmemfs=512M/guestmemfs=1152M/' /proc/cmdline)"
 }
 

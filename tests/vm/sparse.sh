@@ -54,8 +54,8 @@ holes() {
 	check "punch beyond EOF: succeeds" fallocate -p -o 6M -l 1G $mnt/a
 	same "punch beyond EOF: frees the block of EOF" 3 "$(blocks $mnt/a)"
 	same "punch beyond EOF: leaves the size" 7340032 "$(stat -c %s $mnt/a)"
-	check "punch up to s_maxbytes: succeeds" fallocate -p -o 1150M -l 2M $mnt/a
-	refused "punch beyond s_maxbytes: is EFBIG" "File too large" fallocate -p -o 1T -l 1G $mnt/a
+	check "punch up to s_maxbytes: succeeds" fallocate -p -o 1150M -l $(((64 << 20) - 1150))M $mnt/a
+	refused "punch beyond s_maxbytes: is EFBIG" "File too large" fallocate -p -o 64T -l 1G $mnt/a
 
 	truncate -s 8M $mnt/a
 	mapped fill $mnt/a 5

@@ -196,7 +196,7 @@ next_region() {
 }
 
 stage10() {
-	refuses "smaller region" "another region"
+	refuses "smaller region" "another pool"
 	next_region 1152M
 }
 
@@ -206,7 +206,7 @@ stage11() {
 }
 
 stage12() {
-	refuses "smaller region, without active" "another region"
+	refuses "smaller region, without active" "another pool"
 	check "discard: mounts" mount_g -o discard
 	same "discard: the tree is empty" 0 "$(find $mnt -mindepth 1 | wc -l)"
 	files 30
@@ -216,7 +216,7 @@ stage12() {
 }
 
 stage13() {
-	refuses "larger region" "another region"
+	refuses "larger region" "another pool"
 	next_region 1024M
 }
 
@@ -230,7 +230,7 @@ stage14() {
 stage15() {
 	check "region moved up: the module loads" load
 	if [[ $(cat $status/carriers) = *kho* ]]; then
-		refused "region moved up: the mount is refused" "another region" mount_says
+		refused "region moved up: the mount is refused" "another pool" mount_says
 		check "discard: mounts" mount_g -o discard
 	else
 		check "region moved up: the tree mounts" mount_g
@@ -242,7 +242,7 @@ stage15() {
 }
 
 stage16() {
-	refuses "region moved down, with its old head in the midst" "another region"
+	refuses "region moved down, with its old head in the midst" "another pool"
 	next_region 1024M@5G
 }
 
@@ -250,11 +250,11 @@ stage17() {
 	arrive "region where it was last"
 	umount $mnt
 	rmmod guestmemfs
-	poke_head 8 2
-	refuses "head of version 2" "of version 2, not 1"
+	poke_head 8 3
+	refuses "head of version 3" "of version 3, not 2"
 	rmmod guestmemfs
-	poke_head 8 1
-	arrive "head of version 1 again"
+	poke_head 8 2
+	arrive "head of version 2 again"
 	umount $mnt
 	rmmod guestmemfs
 	# The word of the seal that says that it is whole, in both slots: as a crash
@@ -301,7 +301,7 @@ stage18() {
 	remember
 	umount $mnt
 	rmmod guestmemfs
-	refuses "another region= in the same boot" "another region" region=1024M@4992M
+	refuses "another region= in the same boot" "another pool" region=1024M@4992M
 	rmmod guestmemfs
 	arrive "the right region= again"
 	rm -r ${mnt:?}/*
