@@ -37,7 +37,7 @@ demo demo-template shell unit kunit vmtest debtest lint bench:
 check:
 	@scripts/check
 
-# A hundred times the mutated images of `make unit`: some minutes.
+# A hundred times what `make unit` mutates: some minutes.
 fuzz:
 	@FUZZ=$${FUZZ:-10000000} $(LAB) unit
 
@@ -56,7 +56,7 @@ help:
 	@echo "make check     lint, lab, unit, tool, kunit and vmtest; ends in N passed, N failed"
 	@echo "make lint      checkpatch, sparse, W=1, kernel-doc, shellcheck"
 	@echo "make unit      the pure code in userspace, under ASan and UBSan"
-	@echo "make fuzz      10 million mutated images (FUZZ, SEED)"
+	@echo "make fuzz      10 million mutated images, heads and command lines (FUZZ, SEED)"
 	@echo "make kunit     guestmemfs_kunit.ko on the kho kernel"
 	@echo "make vmtest    tests/vm on K=kho,debian-6.12,debian-7, or K=debug; T=tests JOBS=n"
 	@echo "make debtest   the package in a clean Debian, its modules in a live update"
