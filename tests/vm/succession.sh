@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # What can follow each other on a host: kernels, regions, loads and resets. After each, the
 # tree, its extents and its contents are what they were, or the module says why not.
-# lab: memory=4G kernels=kho,debian-6.12,debian-7 with=debian-6.12,debian-7 seconds=1500
+# lab: memory=4G kernels=debian-7 with=debian-6.12,debian-7 seconds=1500
 # lab: cpus=1 reboot=yes limit=4500M
 # lab-debug: limit=9G
 
