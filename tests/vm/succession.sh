@@ -102,13 +102,12 @@ stage1() {
 		bash -c "echo 1 >$active"
 	sleep 0.5
 	check "writer: still runs when frozen" kill -0 $!
-	# A file that it is making counts as an inode, but has no name for the image yet.
+	# What it tries to make, and is refused, has an inode for a moment.
 	kill -9 $!
 	wait $! 2>/dev/null
 	remember
-	# One that sleeps is there when the kernel is left.
+	# One that tries to is there when the kernel is left.
 	/job/tests/churn $mnt 9 30 &
-	sleep 0.5
 	next_stage
 }
 
