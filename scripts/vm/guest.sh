@@ -3,6 +3,7 @@
 # A KVM guest with its RAM in guestmemfs, driven by QEMU's monitor. Used by the
 # demos and by the tests; GUEST_MEM is the guest's size, GUEST_RAM its file,
 # GUEST_BACKEND how QEMU maps it. Or GUEST_MACHINE is what QEMU gets in place of these two.
+# GUEST_APPEND is for the guest's command line: see guest-init.
 
 GUEST_MEM=${GUEST_MEM:-256M}
 GUEST_RAM=${GUEST_RAM:-/mnt/g/guest-ram}
@@ -27,7 +28,7 @@ guest_start() {
 	qemu-system-x86_64 -accel kvm -cpu EPYC $machine \
 		-m "$GUEST_MEM" -nodefaults -display none -daemonize \
 		-kernel /job/guest-vmlinuz -initrd /job/guest-initrd \
-		-append "console=ttyS0 quiet" \
+		-append "console=ttyS0 quiet ${GUEST_APPEND:-}" \
 		-chardev "file,id=c,path=$guest_console,append=on" -serial chardev:c \
 		-chardev "socket,id=d,path=$guest_dir/line,server=on,wait=off" -serial chardev:d \
 		-monitor "unix:$guest_dir/monitor,server=on,wait=off" \
@@ -127,6 +128,21 @@ guest_mark() {
 # The checksum of what guest_mark had it write.
 guest_marked() {
 	grep -aoE "GUEST marked $1 [0-9a-f]{32}" $guest_console | tail -n 1 | grep -o '[^ ]*$'
+}
+
+# guest_run COMMAND: have the guest's shell run it. The last line that it says; fails as it does.
+guest_run() {
+	local nr i line
+	nr=$(($(grep -ac 'GUEST ran' $guest_console) + 1))
+	echo "run $*" | socat -t 1 - UNIX-CONNECT:$guest_dir/line >/dev/null
+	for i in $(seq 600); do
+		line=$(grep -a 'GUEST ran' $guest_console | sed -n "${nr}p" | tr -d '\r')
+		[[ -n $line ]] && break
+		sleep 0.1
+	done
+	[[ $line =~ 'GUEST ran '([0-9]+)' '(.*) ]] || { echo "no answer in $((i / 10)) s"; return 1; }
+	echo "${BASH_REMATCH[2]}"
+	return "${BASH_REMATCH[1]}"
 }
 
 # guest_memory KEY: KiB of its RAM by /proc/PID/smaps, Rss or Private_Dirty say.

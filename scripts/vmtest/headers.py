@@ -8,6 +8,7 @@ import re
 
 KERNELS = os.environ["LAB_KERNELS"].split()
 RELEASE = "0.1"     # what a test can have beside this module
+DEVICES = {"edu", "nvme"}   # of QEMU, behind an IOMMU
 
 
 class Error(Exception):
@@ -50,6 +51,13 @@ def sizes(text):
     return [size(part) for part in text.split(",")]
 
 
+def devices(text):
+    names = text.split(",")
+    if not set(names) <= DEVICES:
+        raise Error(f"names an unknown device; the devices are {', '.join(sorted(DEVICES))}")
+    return names
+
+
 def words(text):
     return text.replace(",", " ").replace(";", ",")
 
@@ -66,6 +74,7 @@ KEYS = {
     "reboot": (yes, None),
     "cpu": (str, ""),
     "nodes": (sizes, None),
+    "devices": (devices, None),
     "append": (words, "guestmemfs=1152M,memmap=1152M$4992M"),
 }
 DEFAULTS = {key: kind(value) if value is not None else [] for key, (kind, value) in KEYS.items()}
@@ -126,4 +135,4 @@ def settings(header, kernel):
 def is_usual(values, kernel):
     """Whether a test's VM begins as that of a test without a header does."""
     usual = settings(({}, {}), kernel)
-    return all(values[key] == usual[key] for key in ("memory", "cpu", "nodes", "append"))
+    return all(values[key] == usual[key] for key in ("memory", "cpu", "nodes", "devices", "append"))

@@ -90,8 +90,18 @@ def memory_options(memory, nodes, cpus):
     return options
 
 
+def device_options(devices):
+    """QEMU's options for devices behind an emulated VT-d; the lab's own are not behind it."""
+    options = ["-device", "intel-iommu"] if devices else []
+    if "edu" in devices:
+        options += ["-device", "edu"]
+    if "nvme" in devices:
+        options += ["-device", "nvme,drive=nvme,serial=lab"]
+    return options
+
+
 def machine(kernel, memory, append, cpus=2, cpu="", model=CPU, reboot=False,
-            nodes=(), accel="tcg,thread=multi"):
+            nodes=(), devices=(), accel="tcg,thread=multi"):
     """QEMU for a VM with MEMORY MiB, until it turns itself off. attach() has the rest."""
     # While identify_cpu() clears its flags, KASAN forgets that there are five
     # levels of page tables and calls an interrupt's access to memory wild.
@@ -111,6 +121,7 @@ def machine(kernel, memory, append, cpus=2, cpu="", model=CPU, reboot=False,
     return [
         "setpriv", "--pdeathsig", "TERM", "qemu-system-x86_64",
         *memory_options(memory, nodes, cpus),
+        *device_options(devices),
         "-global", "q35-pcihost.pci-hole64-size=1G",
         "-global", "virtio-blk-pci.disable-modern=on",
         "-global", "virtio-blk-pci.disable-legacy=off",
@@ -127,8 +138,10 @@ def machine(kernel, memory, append, cpus=2, cpu="", model=CPU, reboot=False,
 
 
 def attach(directory, console, verdict):
-    """What a VM has of its own: the job disk of DIRECTORY and the two serial ports."""
+    """What a VM has of its own: the disks of DIRECTORY and the two serial ports."""
+    nvme = directory / "nvme.img"
     return ["-drive", f"file={directory}/job.img,format=raw,if=virtio,cache=unsafe",
+            *(["-drive", f"file={nvme},format=raw,if=none,id=nvme"] if nvme.exists() else []),
             "-serial", console, "-serial", verdict]
 
 

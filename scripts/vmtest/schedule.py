@@ -86,12 +86,14 @@ def one_test(test, booted):
     silence = 600 if test.kernel == "debug" else 120
     machine = qemu.machine(test.kernel, values["memory"], f"lab.test {values['append']}",
                            cpus=values["cpus"], cpu=values["cpu"], reboot=values["reboot"],
-                           nodes=values["nodes"])
+                           nodes=values["nodes"], devices=values["devices"])
     directory = RUN / f"{test.kernel}-{test.name}"
     directory.mkdir(parents=True)
     failures = []
     for attempt in 1, 2, 3:
         qemu.job_disk(test.kernel, directory, test.name, values["with"], values["module"])
+        if "nvme" in values["devices"]:
+            qemu.run("truncate", "-s", "64M", directory / "nvme.img")
         (directory / "console").unlink(missing_ok=True)
         (directory / "verdict").write_text("")
         command = [*machine, *qemu.attach(

@@ -74,11 +74,18 @@ same("machine: nodes share the CPUs",
      "-numa node,nodeid=0,memdev=node0,cpus=0,cpus=2 -object memory-backend-ram,id=node1,"
      "size=512M,reserve=off -numa node,nodeid=1,memdev=node1,cpus=1",
      " ".join(qemu.memory_options(5632, [5120, 512], 3)))
+same("header: an unknown device", "tests/vm/x.sh: devices=edu,floppy names an unknown device; "
+     "the devices are edu, nvme", refused(header, "# lab: devices=edu,floppy"))
+same("header: devices= is not usual", False,
+     headers.is_usual(headers.settings(header("# lab: devices=edu"), "kho"), "kho"))
+same("machine: devices come behind an IOMMU", "-device intel-iommu -device edu",
+     " ".join(qemu.device_options(["edu"])))
+same("machine: no IOMMU without devices", [], qemu.device_options([]))
 same("header: with= and reboot=", [["debug", "kho"], True],
      settings(SMALL, "kho", "with", "reboot"))
 same("header: an unknown key",
      "tests/vm/x.sh: 'memroy=' is unknown; the keys are memory=, limit=, seconds=, cpus=, "
-     "kernels=, with=, module=, reboot=, cpu=, nodes=, append=",
+     "kernels=, with=, module=, reboot=, cpu=, nodes=, devices=, append=",
      refused(header, "# lab: cpus=1 memroy=4G"))
 same("header: a key without a value", "tests/vm/x.sh: 'reboot' is unknown",
      (refused(header, "# lab: reboot") or "").split(";")[0])
