@@ -6,7 +6,6 @@
  */
 #include <linux/capability.h>
 #include <linux/fiemap.h>
-#include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/uaccess.h>
@@ -56,6 +55,67 @@ unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned in
 	return IS_ALIGNED(pfn, 1UL << order) ? pfn : 0;
 }
 
+/* Futexes, and who sets pages dirty, find the file by them. All faults write the same. */
+static void gmfs_attach_folio(struct inode *inode, struct folio *folio, pgoff_t index)
+{
+	if (READ_ONCE(folio->mapping) == inode->i_mapping)
+		return;
+	folio->index = index;
+	/* Who finds the mapping finds the index. */
+	smp_store_release(&folio->mapping, inode->i_mapping);
+}
+
+/**
+ * gmfs_file_map_pfn - gmfs_file_find_pfn() for an entry that is about to be made
+ * @inode: a regular file
+ * @pgoff: page of the file, a multiple of 1 << @order
+ * @order: 0, PMD_ORDER or PUD_ORDER
+ *
+ * Context: the mapping's invalidate_lock is held.
+ * Return: as gmfs_file_find_pfn().
+ */
+unsigned long gmfs_file_map_pfn(struct inode *inode, pgoff_t pgoff, unsigned int order)
+{
+	unsigned long pfn = gmfs_file_find_pfn(inode, pgoff, order);
+	u32 at = pgoff / GMFS_BLOCK_PAGES, nr = DIV_ROUND_UP(1UL << order, GMFS_BLOCK_PAGES);
+	u32 block, contiguous, i;
+
+	if (!pfn)
+		return 0;
+	block = gmfs_file_find_block(inode, at, &contiguous);
+	if (!gmfs_pool_of(inode)->has_pages) {
+		gmfs_pool_mark_mapped(gmfs_pool_of(inode), block, nr);
+		return pfn;
+	}
+	for (i = 0; i < nr; i++)
+		gmfs_attach_folio(inode, gmfs_pool_folio(gmfs_pool_of(inode), block + i),
+				  (pgoff_t)(at + i) * GMFS_BLOCK_PAGES);
+	return pfn;
+}
+
+/**
+ * gmfs_file_find_page - the page that a private mapping shares with its file
+ * @inode: a regular file
+ * @pgoff: page of the file
+ *
+ * The page cache has all others: those of holes, of blocks that are not written, and of
+ * the block that EOF is in, whose folio reaches beyond.
+ *
+ * Context: no task changes blocks.
+ * Return: the page, or NULL if the page cache has it, as for all in a pool without pages.
+ */
+struct page *gmfs_file_find_page(struct inode *inode, pgoff_t pgoff)
+{
+	pgoff_t end = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
+	unsigned long pfn;
+
+	if (!gmfs_pool_of(inode)->has_pages ||
+	    round_down(pgoff, GMFS_BLOCK_PAGES) + GMFS_BLOCK_PAGES > end)
+		return NULL;
+	pfn = gmfs_file_map_pfn(inode, pgoff, 0);
+	return pfn ? pfn_to_page(pfn) : NULL;
+}
+
 /**
  * gmfs_file_read - copy what a file holds into kernel memory
  * @inode: a regular file
@@ -82,7 +142,7 @@ int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len)
 	if (!map)
 		return -ENOMEM;
 	left = copy_mc_to_kernel(to, map, len);
-	memunmap(map);
+	gmfs_pool_unmap(gmfs_pool_of(inode), map);
 	return left ? -EIO : 0;
 }
 

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /**
- * DOC: faults of shared mappings
+ * DOC: faults
  *
- * 1. The fault handler enters pfns, the largest of PUD, PMD and PTE that is aligned in
- *    the file, in memory and in the VMA, lies wholly before the end of the page that
- *    holds EOF and is wholly written. While the tree is frozen this goes on.
+ * Of a shared mapping:
+ *
+ * 1. The fault handler enters pfns, or folios in a pool with pages, by the largest of PUD, PMD
+ *    and PTE that is aligned in the file, in memory and in the VMA, lies wholly before the
+ *    end of the page that holds EOF and is wholly written. While the tree is frozen this
+ *    goes on.
  * 2. A block that must be allocated or zeroed first is made ready, and the handler looks
  *    again.
  * 3. While the tree is frozen, published, mounted or unmounted, the handler sleeps before
  *    step 2 without a lock of mm, and mm starts the fault over. If memory is short, the
  *    handler sleeps for a moment in the same way.
  * 4. Behind EOF, and if no block is free, the fault ends in SIGBUS.
+ *
+ * A private mapping in a pool with pages maps those of the file to read, and mm copies them
+ * to write; whatever the file has no whole written block for comes from the page cache, as
+ * all does in a pool without.
  *
  * mm->mmap_lock or the VMA's lock, then the gate, then the mapping's invalidate_lock;
  * Documentation/locking.rst has the whole order.
@@ -34,15 +41,8 @@ static bool takes(const struct vm_fault *vmf, unsigned int order)
 	       addr >= vma->vm_start && vma->vm_end - addr >= size;
 }
 
-/* Not the VMA's protection: while soft-dirty is tracked it has no write in it. */
-static vm_fault_t gmfs_insert_page(struct vm_fault *vmf, unsigned long pfn)
-{
-	return vmf_insert_pfn_prot(vmf->vma, vmf->address, pfn,
-				   vm_get_page_prot(vmf->vma->vm_flags));
-}
-
 /*
- * Enter pfns for the fault if the blocks are there and written, and @order fits.
+ * Enter what the fault is about if the blocks are there and written, and @order fits.
  * Returns 0 if a block must be made ready first.
  */
 static vm_fault_t gmfs_map_written(struct vm_fault *vmf, unsigned int order)
@@ -59,7 +59,7 @@ static vm_fault_t gmfs_map_written(struct vm_fault *vmf, unsigned int order)
 		return VM_FAULT_SIGBUS;
 	if (!IS_ALIGNED(pgoff, nr_pages) || pgoff + nr_pages > end)
 		return VM_FAULT_FALLBACK;
-	pfn = gmfs_file_find_pfn(inode, pgoff, order);
+	pfn = gmfs_file_map_pfn(inode, pgoff, order);
 	if (!pfn)
 		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
 
@@ -69,7 +69,7 @@ static vm_fault_t gmfs_map_written(struct vm_fault *vmf, unsigned int order)
 	}
 	if (order == PMD_ORDER)
 		return gmfs_insert_pmd(vmf, pfn);
-	return gmfs_insert_page(vmf, pfn);
+	return gmfs_insert_pte(vmf, pfn);
 }
 
 /*
@@ -177,7 +177,7 @@ static vm_fault_t gmfs_wait_until_ready(struct vm_fault *vmf)
 	if (err == -ENOMEM)
 		return VM_FAULT_OOM;
 	if (err == -ENOSPC)
-		pr_warn_ratelimited("%s touched a hole of \"%pD\" (inode %llu), but no block is free: remove files or punch holes; fallocate() a file that must not fail; under MPOL_BIND only its nodes count\n",
+		pr_warn_ratelimited("%s touched a hole of \"%pD\" (inode %llu), but no block is free: remove files or punch holes, and see blocks_withheld in sysfs; fallocate() a file that must not fail; under MPOL_BIND only its nodes count\n",
 				    current->comm, vmf->vma->vm_file, (u64)inode->i_ino);
 	else if (err != -EINTR)
 		pr_warn_ratelimited("cannot prepare a block of \"%pD\" (inode %llu): %pe\n",
@@ -186,7 +186,8 @@ static vm_fault_t gmfs_wait_until_ready(struct vm_fault *vmf)
 }
 
 /*
- * KVM and VFIO look for the entry after fixup_user_fault(), without a page table lock in
+ * Without pages KVM and VFIO look for the entry after fixup_user_fault(), without a page
+ * table lock in
  * between, and fail if it has gone meanwhile: another process may have punched a part of
  * a PUD entry, or a read of /proc/PID/smaps have split it. If the fault has dropped
  * mmap_lock they begin anew, by looking first. So the first try of a fault that is not
@@ -194,12 +195,12 @@ static vm_fault_t gmfs_wait_until_ready(struct vm_fault *vmf)
  */
 static bool looks_again(const struct vm_fault *vmf)
 {
-	return fault_flag_allow_retry_first(vmf->flags) &&
+	return vmf->vma->vm_flags & VM_PFNMAP && fault_flag_allow_retry_first(vmf->flags) &&
 	       !(vmf->flags & (FAULT_FLAG_USER | FAULT_FLAG_RETRY_NOWAIT));
 }
 
 /**
- * gmfs_huge_fault - enter pfns for a fault of a shared mapping
+ * gmfs_huge_fault - enter pfns or folios for a fault of a shared mapping
  * @vmf: the fault
  * @order: of the entry that mm asks for
  *
@@ -242,4 +243,24 @@ vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 vm_fault_t gmfs_fault(struct vm_fault *vmf)
 {
 	return gmfs_huge_fault(vmf, 0);
+}
+
+/**
+ * gmfs_private_fault - find the page for a fault of a private mapping
+ * @vmf: the fault
+ *
+ * mm maps it, or copies it if this is a write.
+ *
+ * Context: as any fault; while the mapping is there, blocks stay as they are.
+ * Return: 0 with @vmf->page set, or as filemap_fault().
+ */
+vm_fault_t gmfs_private_fault(struct vm_fault *vmf)
+{
+	struct page *page = gmfs_file_find_page(file_inode(vmf->vma->vm_file), vmf->pgoff);
+
+	if (!page)
+		return filemap_fault(vmf);
+	get_page(page);
+	vmf->page = page;
+	return 0;
 }

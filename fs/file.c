@@ -150,7 +150,7 @@ static int gmfs_shrink(struct inode *inode, loff_t old, loff_t size)
  * @size: the new size in bytes
  *
  * Context: inside gmfs_change_begin(), with the inode's lock held; may sleep.
- * Return: 0; -ETXTBSY if the file has mappings by pages; -ENOSPC, -ENOMEM, or -EINTR if
+ * Return: 0; -ETXTBSY if the file has private mappings; -ENOSPC, -ENOMEM, or -EINTR if
  * killed; and size, blocks and contents are unchanged.
  */
 int gmfs_file_resize(struct inode *inode, loff_t size)
@@ -158,13 +158,13 @@ int gmfs_file_resize(struct inode *inode, loff_t size)
 	loff_t old = i_size_read(inode);
 	int err;
 
-	err = gmfs_get_pfn_access(inode);
+	err = gmfs_get_block_access(inode);
 	if (err)
 		return err;
 	filemap_invalidate_lock(inode->i_mapping);
 	err = size > old ? gmfs_grow(inode, old, size) : gmfs_shrink(inode, old, size);
 	filemap_invalidate_unlock(inode->i_mapping);
-	gmfs_put_pfn_access(inode);
+	gmfs_put_block_access(inode);
 	return err;
 }
 
@@ -237,7 +237,7 @@ static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff
 		if (err)
 			return err;
 	}
-	err = gmfs_get_pfn_access(inode);
+	err = gmfs_get_block_access(inode);
 	if (err)
 		return err;
 	filemap_invalidate_lock(inode->i_mapping);
@@ -252,13 +252,13 @@ static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff
 	if (!err && extend)
 		i_size_write(inode, to);
 	filemap_invalidate_unlock(inode->i_mapping);
-	gmfs_put_pfn_access(inode);
+	gmfs_put_block_access(inode);
 	return err;
 }
 
 /*
  * ENOSPC, with nothing changed; EBUSY while the tree is frozen; ETXTBSY if the file has
- * mappings by pages. The VFS checks s_maxbytes and RLIMIT_FSIZE.
+ * private mappings. The VFS checks s_maxbytes and RLIMIT_FSIZE.
  */
 static long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t len)
 {
@@ -279,9 +279,12 @@ static long gmfs_fallocate(struct file *file, int mode, loff_t offset, loff_t le
 		gmfs_change_end(gmfs_gate(inode));
 	}
 	inode_unlock(inode);
-	if (!err && !(mode & ~FALLOC_FL_KEEP_SIZE))
+	/* Beside a private mapping no block becomes a written one: see gmfs_private_fault(). */
+	if (!err && !(mode & ~FALLOC_FL_KEEP_SIZE) && !gmfs_get_block_access(inode)) {
 		gmfs_file_prepare(inode, offset >> GMFS_BLOCK_SHIFT,
 				  gmfs_blocks_for(offset + len));
+		gmfs_put_block_access(inode);
+	}
 	return err;
 }
 

@@ -13,7 +13,6 @@
  * and inside the gate user memory must not fault. Reads and copies take it anew for each
  * chunk, so that a balloon's punch does not wait for all of a long one.
  */
-#include <linux/io.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/sizes.h>
@@ -96,7 +95,7 @@ static ssize_t gmfs_read_chunk(struct inode *inode, loff_t pos, u32 len,
 	copied = _copy_mc_to_iter(map, len, to);
 	if (!copied)
 		err = is_bad(map, len) ? -EIO : -EFAULT;
-	memunmap(map);
+	gmfs_pool_unmap(gmfs_pool_of(inode), map);
 	return copied ?: err;
 }
 
@@ -175,7 +174,7 @@ static ssize_t gmfs_write_chunk(struct inode *inode, loff_t pos, u32 len,
 	pagefault_disable();
 	copied = copy_from_iter(map, len, from);
 	pagefault_enable();
-	memunmap(map);
+	gmfs_pool_unmap(gmfs_pool_of(inode), map);
 	if (copied) {
 		gmfs_extend_to(inode, pos + copied);
 		gmfs_inode_touch(inode);
@@ -217,7 +216,7 @@ static ssize_t gmfs_write_chunks(struct kiocb *iocb, struct iov_iter *from)
  * @from: where from
  *
  * Return: bytes written; -EINVAL without the mount option "fileio"; -EBUSY while
- * the tree is frozen; -ETXTBSY if the file has mappings by pages; -ENOSPC;
+ * the tree is frozen; -ETXTBSY if the file has private mappings; -ENOSPC;
  * -EFBIG; -EFAULT; -ENOMEM; -EINTR if killed.
  */
 ssize_t gmfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
@@ -233,10 +232,10 @@ ssize_t gmfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 		goto out;
 	ret = file_remove_privs(iocb->ki_filp);
 	if (!ret)
-		ret = gmfs_get_pfn_access(inode);
+		ret = gmfs_get_block_access(inode);
 	if (!ret) {
 		ret = gmfs_write_chunks(iocb, from);
-		gmfs_put_pfn_access(inode);
+		gmfs_put_block_access(inode);
 	}
 out:
 	inode_unlock(inode);
@@ -279,7 +278,7 @@ static int gmfs_copy_bytes(struct inode *in, loff_t pos_in, struct inode *out,
 	filemap_invalidate_lock_shared(in->i_mapping);
 	err = gmfs_file_read(in, pos_in, to, len);
 	filemap_invalidate_unlock_shared(in->i_mapping);
-	memunmap(to);
+	gmfs_pool_unmap(gmfs_pool_of(out), to);
 	return err;
 }
 
@@ -391,10 +390,10 @@ ssize_t gmfs_copy_file_range(struct file *file_in, loff_t pos_in,
 	struct inode *in = file_inode(file_in), *out = file_inode(file_out);
 	ssize_t ret;
 
-	ret = gmfs_get_pfn_access(out);
+	ret = gmfs_get_block_access(out);
 	if (ret)
 		return ret;
 	ret = gmfs_copy_chunks(in, pos_in, file_out, pos_out, len);
-	gmfs_put_pfn_access(out);
+	gmfs_put_block_access(out);
 	return ret;
 }

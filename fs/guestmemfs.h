@@ -6,6 +6,7 @@
 #include <guestmemfs/abi.h>
 #include <linux/completion.h>
 #include <linux/fs.h>
+#include <linux/fs_parser.h>
 #include <linux/kobject.h>
 #include <linux/nodemask.h>
 #include <linux/rwsem.h>
@@ -41,6 +42,7 @@ struct gmfs_mpol {
  * @scrub: blocks are zeroed when they get free
  * @fileio: read() and write() work
  * @sparse: truncate() leaves a hole where a file grows
+ * @pages: the pool has page descriptors; the first mount's choice
  * @mpol: where blocks come from if neither the VMA nor the task has a policy; read under
  *	gmfs_mpol_lock
  */
@@ -54,7 +56,20 @@ struct gmfs_options {
 	bool scrub;
 	bool fileio;
 	bool sparse;
+	bool pages;
 	struct gmfs_mpol mpol;
+};
+
+/**
+ * struct gmfs_mount - a mount or a remount on its way
+ * @options: what was asked for, where @options.given says so
+ * @discard: drop an image in quarantine
+ * @filled: the tree was not mounted before
+ */
+struct gmfs_mount {
+	struct gmfs_options options;
+	bool discard;
+	bool filled;
 };
 
 /**
@@ -128,8 +143,8 @@ static inline struct gmfs_handover *gmfs_gate(const struct inode *inode)
  * @vfs: the VFS's part
  * @extents: regular files: where the blocks are; written with the mapping's
  *	invalidate_lock held for writing; Documentation/locking.rst says who reads
- * @pfn_users: regular files: mappings by pfns and operations that change blocks, or, below
- *	zero, mappings by pages; see fs/pagecache.c
+ * @block_users: regular files: shared mappings and operations that change blocks, or, below
+ *	zero, private mappings; see fs/pagecache.c
  * @had_pud: regular files: some mapping has had a PUD entry; set with invalidate_lock
  *	held for reading
  * @xattrs: extended attributes, packed as in an image; protected by @xattr_lock of
@@ -139,7 +154,7 @@ static inline struct gmfs_handover *gmfs_gate(const struct inode *inode)
 struct gmfs_inode {
 	struct inode vfs;
 	struct gmfs_extents extents;
-	atomic_t pfn_users;
+	atomic_t block_users;
 	bool had_pud;
 	struct gmfs_xattrs xattrs;
 	struct timespec64 btime;
@@ -187,6 +202,21 @@ int gmfs_super_register(void);
 void gmfs_super_unregister(void);
 void gmfs_super_exit(void);
 
+/* In options.c */
+extern const struct fs_parameter_spec gmfs_parameters[];
+int gmfs_parse_param(struct fs_context *fc, struct fs_parameter *param);
+void gmfs_options_apply(struct gmfs_options *o, const struct gmfs_options *change);
+bool gmfs_options_suit_root(const struct inode *root, const struct gmfs_options *change);
+void gmfs_options_set(struct gmfs_tree *tree, const struct gmfs_options *o);
+bool gmfs_options_equal(const struct gmfs_options *a, const struct gmfs_options *b);
+int gmfs_options_check_mpol(struct fs_context *fc, const struct gmfs_tree *tree,
+			    const struct gmfs_options *o);
+bool gmfs_options_keep_pages(struct fs_context *fc, const struct gmfs_tree *tree,
+			     const struct gmfs_options *o);
+int gmfs_options_set_root(struct super_block *sb, const struct gmfs_options *o);
+int gmfs_show_options(struct seq_file *m, struct dentry *root);
+int gmfs_reconfigure(struct fs_context *fc);
+
 /* In names.c */
 extern const struct inode_operations gmfs_dir_inode_operations;
 extern const struct file_operations gmfs_dir_operations;
@@ -219,6 +249,8 @@ extern const struct export_operations gmfs_export_operations;
 /* In bmap.c */
 u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous);
 unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned int order);
+unsigned long gmfs_file_map_pfn(struct inode *inode, pgoff_t pgoff, unsigned int order);
+struct page *gmfs_file_find_page(struct inode *inode, pgoff_t pgoff);
 int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len);
 bool gmfs_file_may_have_pud(struct inode *inode, loff_t pos);
 loff_t gmfs_llseek(struct file *file, loff_t offset, int whence);
@@ -249,13 +281,14 @@ int gmfs_file_resize(struct inode *inode, loff_t size);
 /* In fault.c */
 vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order);
 vm_fault_t gmfs_fault(struct vm_fault *vmf);
+vm_fault_t gmfs_private_fault(struct vm_fault *vmf);
 
 /* In pagecache.c */
 extern const struct address_space_operations gmfs_address_space_operations;
-int gmfs_get_pfn_access(struct inode *inode);
-void gmfs_put_pfn_access(struct inode *inode);
-int gmfs_deny_pfn_access(struct inode *inode);
-void gmfs_allow_pfn_access(struct inode *inode);
+int gmfs_get_block_access(struct inode *inode);
+void gmfs_put_block_access(struct inode *inode);
+int gmfs_deny_block_access(struct inode *inode);
+void gmfs_allow_block_access(struct inode *inode);
 
 /* In mmap.c */
 unsigned int gmfs_largest_order(void);

@@ -153,7 +153,9 @@ static struct inode *gmfs_alloc_numbered(struct super_block *sb, u64 ino, umode_
 		inode->i_op = &gmfs_file_inode_operations;
 		inode->i_fop = &gmfs_file_operations;
 		inode->i_mapping->a_ops = &gmfs_address_space_operations;
-		mapping_set_large_folios(inode->i_mapping);
+		/* With pages khugepaged must find none: see gmfs_maps_pages_of(). */
+		if (!gmfs_pool_of(inode)->has_pages)
+			mapping_set_large_folios(inode->i_mapping);
 		break;
 	case S_IFDIR:
 		inode->i_op = &gmfs_dir_inode_operations;
@@ -256,6 +258,8 @@ void gmfs_inode_evict(struct inode *inode)
 	clear_inode(inode);
 	if (!inode->i_nlink)
 		gmfs_pool_free(&tree->pool, &gi->extents, 0, U32_MAX);
+	else
+		gmfs_pool_detach_folios(&tree->pool, &gi->extents, 0, U32_MAX);
 	gmfs_extents_destroy(&gi->extents);
 	gmfs_uncharge(tree, GMFS_IMAGE_INODE + gi->xattrs.size);
 	if (S_ISLNK(inode->i_mode) && inode->i_link)

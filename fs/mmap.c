@@ -2,12 +2,13 @@
 /**
  * DOC: mappings
  *
- * A shared mapping has no pages, except one that can only read, of a file that is not
- * open for writing. A fault enters pfns: see fs/fault.c. A private mapping has pages:
- * see fs/pagecache.c. A VMA keeps its kind through fork, splits and moves.
+ * A *shared* mapping, but for one that can only read, of a file that is not open for
+ * writing, maps the blocks themselves: see fs/fault.c. All others are *private*: they have
+ * copies in the page cache, see fs/pagecache.c; or, in a pool with pages, the blocks' own
+ * pages to read. A VMA keeps its kind through fork, splits and moves.
  *
- * mm splits and moves PUD entries wrongly, and fork() copies PMD entries without checking
- * that they still exist. So this file removes such entries before mm handles them.
+ * mm splits and moves PUD entries wrongly, and fork() copies PMD entries of pfns without
+ * checking that they still exist. So this file removes such entries before mm handles them.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -24,10 +25,26 @@ static bool huge_needs_admin = GMFS_MBIND_OOPSES;
 module_param(huge_needs_admin, bool, 0644);
 MODULE_PARM_DESC(huge_needs_admin, "Shared mappings by tasks without CAP_SYS_ADMIN get no huge entries (default: on kernels where mbind() of them oopses)");
 
-/* Whether a VMA has pfns; the others have pages. It stays so, through fork and splits. */
-static bool has_pfns(const struct vm_area_struct *vma)
+static const struct vm_operations_struct gmfs_shared_vm_operations;
+
+/* Of which kind a VMA is. It stays so, through fork and splits. */
+static bool is_shared(const struct vm_area_struct *vma)
 {
-	return vma->vm_flags & VM_PFNMAP;
+	return vma->vm_ops == &gmfs_shared_vm_operations;
+}
+
+/*
+ * Remove entries of one VMA, or, where mm has nothing that a module could do that with, those
+ * of the whole file. The mapping's invalidate_lock is held for writing.
+ */
+static void gmfs_zap(struct vm_area_struct *vma, unsigned long addr, unsigned long size)
+{
+	loff_t pos = (loff_t)linear_page_index(vma, addr) << PAGE_SHIFT;
+
+	if (vma->vm_flags & VM_PFNMAP)
+		gmfs_zap_pfns(vma, addr, size);
+	else
+		gmfs_file_unmap(file_inode(vma->vm_file), pos, pos + size);
 }
 
 /*
@@ -50,7 +67,7 @@ static void gmfs_unmap_own_puds(struct vm_area_struct *new)
 	/* For writing: none comes back while zap_pud_range() looks at it twice. */
 	filemap_invalidate_lock(inode->i_mapping);
 	for_each_vma(vmi, vma) {
-		if (!vma->vm_file || file_inode(vma->vm_file) != inode || !has_pfns(vma))
+		if (!vma->vm_file || file_inode(vma->vm_file) != inode || !is_shared(vma))
 			continue;
 		from = max(first, vma->vm_pgoff);
 		to = min(last, vma->vm_pgoff + vma_pages(vma));
@@ -61,22 +78,29 @@ static void gmfs_unmap_own_puds(struct vm_area_struct *new)
 		for (addr = ALIGN(addr, PUD_SIZE); addr + PUD_SIZE <= end; addr += PUD_SIZE)
 			if (gmfs_file_may_have_pud(inode, (loff_t)linear_page_index(vma, addr)
 						   << PAGE_SHIFT))
-				gmfs_zap_pfns(vma, addr, PUD_SIZE);
+				gmfs_zap(vma, addr, PUD_SIZE);
 	}
 	filemap_invalidate_unlock(inode->i_mapping);
 }
 
 /*
- * copy_huge_pmd() (mm/huge_memory.c) copies an entry without a look whether it has gone
- * meanwhile. So the parent must have none. Returns false if its VMA is not found.
+ * copy_huge_pmd() (mm/huge_memory.c) copies an entry of pfns without a look whether it has gone
+ * meanwhile. So the parent must have none; nor a PUD entry, which would come to be read-only.
+ * Returns false if its VMA is not found.
  */
 static bool gmfs_unmap_parent(const struct vm_area_struct *child)
 {
 	struct vm_area_struct *vma = current->mm ? vma_lookup(current->mm, child->vm_start) : NULL;
+	struct inode *inode;
 
 	if (!vma || vma->vm_file != child->vm_file || vma->vm_start != child->vm_start)
 		return false;
-	gmfs_zap_pfns(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+	inode = file_inode(vma->vm_file);
+	if (!(vma->vm_flags & VM_PFNMAP) && !READ_ONCE(gmfs_i(inode)->had_pud))
+		return true;
+	filemap_invalidate_lock(inode->i_mapping);
+	gmfs_zap(vma, vma->vm_start, vma->vm_end - vma->vm_start);
+	filemap_invalidate_unlock(inode->i_mapping);
 	return true;
 }
 
@@ -104,16 +128,16 @@ static void gmfs_unmap_for(struct vm_area_struct *vma)
 	}
 	WARN_ON_ONCE(1);
 	filemap_invalidate_lock(mapping);
-	unmap_mapping_range(mapping, (loff_t)vma->vm_pgoff << PAGE_SHIFT,
-			    vma->vm_end - vma->vm_start, 1);
+	gmfs_file_unmap(file_inode(vma->vm_file), (loff_t)vma->vm_pgoff << PAGE_SHIFT,
+			((loff_t)vma->vm_pgoff << PAGE_SHIFT) + vma->vm_end - vma->vm_start);
 	filemap_invalidate_unlock(mapping);
 }
 
-/* fork, a split or mremap() made another VMA. One of its kind exists: @pfn_users keeps its sign. */
+/* fork, a split or mremap() made another VMA of a kind that exists: @block_users keeps its sign. */
 static void gmfs_vma_open(struct vm_area_struct *vma)
 {
-	atomic_add(has_pfns(vma) ? 1 : -1, &gmfs_i(file_inode(vma->vm_file))->pfn_users);
-	if (has_pfns(vma))
+	atomic_add(is_shared(vma) ? 1 : -1, &gmfs_i(file_inode(vma->vm_file))->block_users);
+	if (is_shared(vma))
 		gmfs_unmap_for(vma);
 }
 
@@ -126,18 +150,16 @@ static int gmfs_vma_may_split(struct vm_area_struct *vma, unsigned long addr)
 	unsigned long start = ALIGN_DOWN(addr, PUD_SIZE);
 	struct inode *inode = file_inode(vma->vm_file);
 	pgoff_t pgoff = linear_page_index(vma, start);
-	bool found;
 
 	if (start == addr || start < vma->vm_start ||
 	    vma->vm_end - start < PUD_SIZE || pgoff & ((1UL << PUD_ORDER) - 1))
 		return 0;
 	/* No fault brings it back, until mmap_lock is given up. */
 	vma_start_write(vma);
-	filemap_invalidate_lock_shared(inode->i_mapping);
-	found = gmfs_file_may_have_pud(inode, pgoff << PAGE_SHIFT);
-	filemap_invalidate_unlock_shared(inode->i_mapping);
-	if (found)
-		gmfs_zap_pfns(vma, start, PUD_SIZE);
+	filemap_invalidate_lock(inode->i_mapping);
+	if (gmfs_file_may_have_pud(inode, (loff_t)pgoff << PAGE_SHIFT))
+		gmfs_zap(vma, start, PUD_SIZE);
+	filemap_invalidate_unlock(inode->i_mapping);
 	return 0;
 }
 
@@ -145,13 +167,13 @@ static void gmfs_vma_close(struct vm_area_struct *vma)
 {
 	struct inode *inode = file_inode(vma->vm_file);
 
-	if (has_pfns(vma))
-		gmfs_put_pfn_access(inode);
+	if (is_shared(vma))
+		gmfs_put_block_access(inode);
 	else
-		gmfs_allow_pfn_access(inode);
+		gmfs_allow_block_access(inode);
 }
 
-static const struct vm_operations_struct gmfs_pfn_vm_operations = {
+static const struct vm_operations_struct gmfs_shared_vm_operations = {
 	.open		= gmfs_vma_open,
 	.close		= gmfs_vma_close,
 	.may_split	= gmfs_vma_may_split,
@@ -162,23 +184,23 @@ static const struct vm_operations_struct gmfs_pfn_vm_operations = {
 #endif
 };
 
-static const struct vm_operations_struct gmfs_paged_vm_operations = {
+static const struct vm_operations_struct gmfs_private_vm_operations = {
 	.open		= gmfs_vma_open,
 	.close		= gmfs_vma_close,
-	.fault		= filemap_fault,
+	.fault		= gmfs_private_fault,
 	.map_pages	= filemap_map_pages,
 };
 
 /*
- * A private mapping takes pages. A shared mapping that cannot become writable (no VM_SHARED)
- * takes pages, too: with pfns it would drop the page cache, keep clones from starting, and
- * allocate blocks. Exceptions: if the file already has mappings, it takes their kind; if the
- * file is open for writing, as a guest's is, it takes pfns, to see what is written. If
- * it gets mappings of the other kind at this very moment, mmap() fails with ETXTBSY.
+ * A shared mapping that cannot become writable (no VM_SHARED) counts as private, too: as a
+ * shared one it would drop the page cache, keep clones from starting, and allocate blocks.
+ * Exceptions: if the file already has mappings, it takes their kind; if the file is open for
+ * writing, as a guest's is, it is shared, to see what is written. If the file gets mappings of
+ * the other kind at this very moment, mmap() fails with ETXTBSY.
  */
-static bool takes_pages(struct inode *inode, const struct vm_area_struct *vma)
+static bool becomes_private(struct inode *inode, const struct vm_area_struct *vma)
 {
-	int users = atomic_read(&gmfs_i(inode)->pfn_users);
+	int users = atomic_read(&gmfs_i(inode)->block_users);
 
 	if (!(vma->vm_flags & VM_MAYSHARE))
 		return true;
@@ -211,10 +233,11 @@ void gmfs_mmap_init(void)
 		pr_warn("security: before Linux 6.12.118 and 7.3.4 mbind() of a huge mapping can oops, a local denial of service; tasks without CAP_SYS_ADMIN get 4 KiB mappings, unless huge_needs_admin=0\n");
 }
 
-/* The largest entry of a new mapping, by the mount's options and who maps. */
+/* The largest entry of a new shared mapping, by the mount's options and who maps. */
 static unsigned int order_for_current(struct inode *inode)
 {
-	if (READ_ONCE(huge_needs_admin) && !ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN))
+	if (READ_ONCE(huge_needs_admin) && !gmfs_pool_of(inode)->has_pages &&
+	    !ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN))
 		return 0;
 	return READ_ONCE(gmfs_tree_of(inode)->options.huge);
 }
@@ -224,7 +247,7 @@ static unsigned int order_for_current(struct inode *inode)
  * @file: the file
  * @vma: where
  *
- * Return: 0; -ETXTBSY for a mapping by pages of a file that is mapped by pfns, or the
+ * Return: 0; -ETXTBSY for a private mapping of a file that is mapped shared, or the
  * other way round, or whose blocks are being changed.
  */
 int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
@@ -232,24 +255,27 @@ int gmfs_mmap(struct file *file, struct vm_area_struct *vma)
 	struct inode *inode = file_inode(file);
 	int err;
 
-	if (takes_pages(inode, vma)) {
-		err = gmfs_deny_pfn_access(inode);
+	if (becomes_private(inode, vma)) {
+		err = gmfs_deny_block_access(inode);
 		if (err)
 			return err;
 		/* No block device gives this size. */
 		file->f_ra.ra_pages = GMFS_BLOCK_PAGES;
-		vma->vm_ops = &gmfs_paged_vm_operations;
+		vma->vm_ops = &gmfs_private_vm_operations;
 		return 0;
 	}
-	err = gmfs_get_pfn_access(inode);
+	err = gmfs_get_block_access(inode);
 	if (err)
 		return err;
-	/* VM_HUGEPAGE: 6.12, before 6.12.115, asks the THP setting even for pfns. */
-	vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP | VM_DONTEXPAND |
-		     VM_HUGEPAGE);
+	if (gmfs_pool_of(inode)->has_pages)
+		vm_flags_set(vma, GMFS_VM_PAGES);
+	else
+		vm_flags_set(vma, VM_PFNMAP | VM_IO | VM_DONTDUMP | VM_DONTEXPAND);
+	/* 6.12, before 6.12.115, asks the THP setting even for pfns. */
+	vm_flags_set(vma, VM_HUGEPAGE);
 	/* What it is now, and not what a remount says later: see gmfs_map_page(). */
 	vma->vm_private_data = (void *)(unsigned long)order_for_current(inode);
-	vma->vm_ops = &gmfs_pfn_vm_operations;
+	vma->vm_ops = &gmfs_shared_vm_operations;
 	return 0;
 }
 

@@ -179,7 +179,7 @@ static int gmfs_move_to_wish(struct inode *inode, struct vm_area_struct *vma,
 }
 
 /**
- * gmfs_set_policy - mbind() of a mapping by pfns
+ * gmfs_set_policy - mbind() of a shared mapping
  * @vma: the mapping, which gets the policy if 0 is returned
  * @policy: the policy, or NULL for none
  *

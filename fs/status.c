@@ -54,6 +54,17 @@ static u32 blocks_free(const struct gmfs_tree *tree)
 	return READ_ONCE(tree->pool.blocks.nr_free);
 }
 
+static u32 blocks_used(struct gmfs_tree *tree)
+{
+	struct gmfs_pool *p = &tree->pool;
+	u32 nr;
+
+	mutex_lock(&p->lock);
+	nr = blocks(tree) - p->blocks.nr_free - p->nr_withheld;
+	mutex_unlock(&p->lock);
+	return nr;
+}
+
 /* Beside the root directory. */
 static u32 files(const struct gmfs_tree *tree)
 {
@@ -69,8 +80,9 @@ SHOW(generation, "%llu\n", gmfs_slots_generation(&h->slots));
 SHOW(image_size, "%zu\n", h->image_size);
 SHOW(files, "%u\n", files(tree));
 SHOW(blocks, "%u\n", blocks(tree));
-SHOW(blocks_used, "%u\n", blocks(tree) - blocks_free(tree));
+SHOW(blocks_used, "%u\n", blocks_used(tree));
 SHOW(blocks_free, "%u\n", blocks_free(tree));
+SHOW(pages, "%d\n", tree->pool.has_pages);
 SHOW(quarantine, "%s\n", h->quarantine ?: "");
 
 static u32 window_blocks(const struct gmfs_pool *p, u32 i)
@@ -166,6 +178,43 @@ static ssize_t largest_free_show(struct kobject *kobj, struct kobj_attribute *at
 static struct kobj_attribute largest_free_attr = __ATTR(largest_free, 0400, largest_free_show,
 							NULL);
 
+static ssize_t blocks_withheld_show(struct kobject *kobj, struct kobj_attribute *attr,
+				    char *buf)
+{
+	struct gmfs_tree *tree = tree_of(kobj);
+	ssize_t len;
+
+	if (down_read_killable(&tree->handover.change))
+		return -EINTR;
+	/* Pages, by which pins are told, come before a mount and go after it. */
+	if (tree->handover.mounted)
+		gmfs_pool_reclaim(&tree->pool, gmfs_devices_have_users());
+	len = sysfs_emit(buf, "%u\n", READ_ONCE(tree->pool.nr_withheld));
+	up_read(&tree->handover.change);
+	return len;
+}
+
+/* "0": no device reaches what nobody pins; the administrator answers for it. */
+static ssize_t blocks_withheld_store(struct kobject *kobj, struct kobj_attribute *attr,
+				     const char *buf, size_t count)
+{
+	struct gmfs_tree *tree = tree_of(kobj);
+	u32 nr;
+
+	if (kstrtou32(buf, 0, &nr) || nr)
+		return -EINVAL;
+	if (down_read_killable(&tree->handover.change))
+		return -EINTR;
+	if (tree->handover.mounted)
+		gmfs_pool_reclaim(&tree->pool, false);
+	up_read(&tree->handover.change);
+	return count;
+}
+
+static struct kobj_attribute blocks_withheld_attr = __ATTR(blocks_withheld, 0600,
+							   blocks_withheld_show,
+							   blocks_withheld_store);
+
 static ssize_t active_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%d\n", gmfs_is_active(&tree_of(kobj)->handover));
@@ -218,6 +267,8 @@ static struct attribute *attrs[] = {
 	&blocks_attr.attr,
 	&blocks_used_attr.attr,
 	&blocks_free_attr.attr,
+	&blocks_withheld_attr.attr,
+	&pages_attr.attr,
 	&largest_free_attr.attr,
 	&quarantine_attr.attr,
 	&active_attr.attr,

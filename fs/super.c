@@ -26,7 +26,7 @@ static struct inode *gmfs_alloc_inode(struct super_block *sb)
 		return NULL;
 	gi->extents = (struct gmfs_extents){ 0 };
 	gi->xattrs = (struct gmfs_xattrs){ 0 };
-	atomic_set(&gi->pfn_users, 0);
+	atomic_set(&gi->block_users, 0);
 	gi->had_pud = false;
 	return &gi->vfs;
 }
@@ -60,221 +60,6 @@ static int gmfs_statfs(struct dentry *dentry, struct kstatfs *buf)
 	return 0;
 }
 
-/* --- options --------------------------------------------------------------- */
-
-/**
- * struct context - a mount or a remount on its way
- * @options: what was asked for, where @options.given says so
- * @discard: drop an image in quarantine
- * @filled: the tree was not mounted before
- */
-struct context {
-	struct gmfs_options options;
-	bool discard;
-	bool filled;
-};
-
-enum {
-	OPT_UID, OPT_GID, OPT_MODE, OPT_NR_INODES, OPT_HUGE, OPT_SCRUB,
-	OPT_FILEIO, OPT_SPARSE, OPT_MPOL, OPT_DISCARD,
-};
-
-#define GIVEN(opt)	BIT(OPT_##opt)
-#define GIVEN_ROOT	(GIVEN(UID) | GIVEN(GID) | GIVEN(MODE))
-
-static const struct constant_table huge_values[] = {
-	{ "pud",	PUD_ORDER },
-	{ "pmd",	PMD_ORDER },
-	{ "never",	0 },
-	{}
-};
-
-static const struct fs_parameter_spec gmfs_parameters[] = {
-	fsparam_u32("uid",		OPT_UID),
-	fsparam_u32("gid",		OPT_GID),
-	fsparam_u32oct("mode",		OPT_MODE),
-	fsparam_u32("nr_inodes",	OPT_NR_INODES),
-	fsparam_enum("huge",		OPT_HUGE, huge_values),
-	fsparam_flag_no("scrub",	OPT_SCRUB),
-	fsparam_flag_no("fileio",	OPT_FILEIO),
-	fsparam_flag_no("sparse",	OPT_SPARSE),
-	fsparam_string("mpol",		OPT_MPOL),
-	fsparam_flag("discard",		OPT_DISCARD),
-	{}
-};
-
-static int gmfs_parse_param(struct fs_context *fc, struct fs_parameter *param)
-{
-	struct context *c = fc->fs_private;
-	struct gmfs_options *o = &c->options;
-	struct fs_parse_result result;
-	const char *why;
-	int opt = fs_parse(fc, gmfs_parameters, param, &result);
-
-	switch (opt) {
-	case OPT_UID:
-		o->uid = make_kuid(&init_user_ns, result.uint_32);
-		if (!uid_valid(o->uid))
-			return invalfc(fc, "uid=%u is no user", result.uint_32);
-		break;
-	case OPT_GID:
-		o->gid = make_kgid(&init_user_ns, result.uint_32);
-		if (!gid_valid(o->gid))
-			return invalfc(fc, "gid=%u is no group", result.uint_32);
-		break;
-	case OPT_MODE:
-		if (result.uint_32 & ~07777)
-			return invalfc(fc, "mode=%o is more than 7777", result.uint_32);
-		o->mode = result.uint_32;
-		break;
-	case OPT_NR_INODES:
-		if (!result.uint_32 || result.uint_32 > GMFS_MAX_INODES)
-			return invalfc(fc, "nr_inodes=%u is not between 1 and %u",
-				       result.uint_32, GMFS_MAX_INODES);
-		o->nr_inodes = result.uint_32;
-		break;
-	case OPT_HUGE:
-		o->huge = min(result.uint_32, gmfs_largest_order());
-		if (o->huge < result.uint_32)
-			infofc(fc, "this CPU has no 1 GiB pages: huge=pud is huge=pmd");
-		break;
-	case OPT_SCRUB:
-		o->scrub = !result.negated;
-		break;
-	case OPT_FILEIO:
-		o->fileio = !result.negated;
-		break;
-	case OPT_SPARSE:
-		o->sparse = !result.negated;
-		break;
-	case OPT_MPOL:
-		why = gmfs_mpol_parse(param->string, &o->mpol);
-		if (why)
-			return invalfc(fc, "mpol %s", why);
-		break;
-	case OPT_DISCARD:
-		c->discard = true;
-		return 0;
-	default:
-		return opt;
-	}
-	o->given |= BIT(opt);
-	return 0;
-}
-
-/* What @change asks for in place of what @o has. */
-static void apply(struct gmfs_options *o, const struct gmfs_options *change)
-{
-	if (change->given & GIVEN(UID))
-		o->uid = change->uid;
-	if (change->given & GIVEN(GID))
-		o->gid = change->gid;
-	if (change->given & GIVEN(MODE))
-		o->mode = change->mode;
-	if (change->given & GIVEN(NR_INODES))
-		o->nr_inodes = change->nr_inodes;
-	if (change->given & GIVEN(HUGE))
-		o->huge = change->huge;
-	if (change->given & GIVEN(SCRUB))
-		o->scrub = change->scrub;
-	if (change->given & GIVEN(FILEIO))
-		o->fileio = change->fileio;
-	if (change->given & GIVEN(SPARSE))
-		o->sparse = change->sparse;
-	if (change->given & GIVEN(MPOL))
-		o->mpol = change->mpol;
-	o->given |= change->given;
-}
-
-/* The root directory is as @change wants it: it was when mounted, or is now. */
-static bool same_root(const struct inode *root, const struct gmfs_options *change)
-{
-	const struct gmfs_options *o = &gmfs_tree_of(root)->options;
-	unsigned int both = o->given & change->given;
-
-	if (change->given & GIVEN(UID) && !uid_eq(change->uid, root->i_uid) &&
-	    !(both & GIVEN(UID) && uid_eq(change->uid, o->uid)))
-		return false;
-	if (change->given & GIVEN(GID) && !gid_eq(change->gid, root->i_gid) &&
-	    !(both & GIVEN(GID) && gid_eq(change->gid, o->gid)))
-		return false;
-	return !(change->given & GIVEN(MODE)) ||
-	       change->mode == (root->i_mode & 07777) ||
-	       (both & GIVEN(MODE) && change->mode == o->mode);
-}
-
-static void set_options(struct gmfs_tree *tree, const struct gmfs_options *o)
-{
-	write_seqlock(&gmfs_mpol_lock);
-	tree->options = *o;
-	write_sequnlock(&gmfs_mpol_lock);
-	WRITE_ONCE(tree->pool.scrub, o->scrub);
-}
-
-static bool same(const struct gmfs_options *a, const struct gmfs_options *b)
-{
-	return a->nr_inodes == b->nr_inodes && a->huge == b->huge &&
-	       a->scrub == b->scrub && a->fileio == b->fileio &&
-	       a->sparse == b->sparse && a->mpol.mode == b->mpol.mode &&
-	       nodes_equal(a->mpol.nodes, b->mpol.nodes);
-}
-
-static int gmfs_show_options(struct seq_file *m, struct dentry *root)
-{
-	const struct gmfs_options *o = &gmfs_tree(root->d_sb)->options;
-	const struct constant_table *huge;
-
-	if (o->given & GIVEN(UID))
-		seq_printf(m, ",uid=%u", from_kuid_munged(&init_user_ns, o->uid));
-	if (o->given & GIVEN(GID))
-		seq_printf(m, ",gid=%u", from_kgid_munged(&init_user_ns, o->gid));
-	if (o->given & GIVEN(MODE))
-		seq_printf(m, ",mode=%03o", o->mode);
-	if (o->nr_inodes != GMFS_MAX_INODES)
-		seq_printf(m, ",nr_inodes=%u", o->nr_inodes);
-	for (huge = huge_values; huge->name; huge++)
-		if (huge->value == o->huge && o->huge != PUD_ORDER)
-			seq_printf(m, ",huge=%s", huge->name);
-	if (o->scrub)
-		seq_puts(m, ",scrub");
-	if (o->fileio)
-		seq_puts(m, ",fileio");
-	if (o->sparse)
-		seq_puts(m, ",sparse");
-	gmfs_mpol_show(m, &o->mpol);
-	return 0;
-}
-
-static int gmfs_check_mpol(struct fs_context *fc, const struct gmfs_tree *tree,
-			   const struct gmfs_options *o)
-{
-	if (!(o->given & GIVEN(MPOL)) || gmfs_mpol_fits(&o->mpol, &tree->pool))
-		return 0;
-	return invalfc(fc, "mpol=bind:%*pbl: pool %s has no window there: see /sys/fs/guestmemfs/%s/windows",
-		       nodemask_pr_args(&o->mpol.nodes), tree->name, tree->name);
-}
-
-static int gmfs_reconfigure(struct fs_context *fc)
-{
-	struct gmfs_tree *tree = gmfs_tree(fc->root->d_sb);
-	struct context *c = fc->fs_private;
-	struct gmfs_options o = tree->options;
-	int err = gmfs_check_mpol(fc, tree, &c->options);
-
-	if (err)
-		return err;
-	if (!same_root(d_inode(fc->root), &c->options))
-		return invalfc(fc, "uid, gid and mode are for the first mount: use chown and chmod");
-	c->options.given &= ~GIVEN_ROOT;
-	apply(&o, &c->options);
-	if (o.nr_inodes < atomic_read(&tree->nr_inodes) &&
-	    o.nr_inodes < tree->options.nr_inodes)
-		return invalfc(fc, "nr_inodes=%u is less than the %u in use",
-			       o.nr_inodes, atomic_read(&tree->nr_inodes));
-	set_options(tree, &o);
-	return 0;
-}
-
 /* --- mount and unmount ----------------------------------------------------- */
 
 static const struct super_operations gmfs_super_operations = {
@@ -286,31 +71,29 @@ static const struct super_operations gmfs_super_operations = {
 	.show_options	= gmfs_show_options,
 };
 
-static int gmfs_set_root(struct super_block *sb, const struct gmfs_options *o)
+static int gmfs_set_pages(struct gmfs_tree *tree, struct fs_context *fc, bool pages)
 {
-	struct inode *root = d_inode(sb->s_root);
+	u32 nr_pinned = 0;
 	int err;
 
-	if (!(o->given & GIVEN_ROOT))
-		return 0;
-	err = gmfs_change_begin(gmfs_gate(root));
-	if (err)
-		return err;
-	if (o->given & GIVEN(UID))
-		root->i_uid = o->uid;
-	if (o->given & GIVEN(GID))
-		root->i_gid = o->gid;
-	if (o->given & GIVEN(MODE))
-		root->i_mode = S_IFDIR | o->mode;
-	inode_set_ctime_current(root);
-	gmfs_change_end(gmfs_gate(root));
-	return 0;
+	if (pages && !IS_ENABLED(CONFIG_ZONE_DEVICE)) {
+		errorf(fc, "guestmemfs: this kernel was built without CONFIG_ZONE_DEVICE: mount without \"pages\"");
+		return -EOPNOTSUPP;
+	}
+	err = gmfs_pool_get_pages(&tree->pool, pages, &nr_pinned);
+	if (nr_pinned)
+		errorf(fc, "guestmemfs: %u blocks of pool %s are still pinned: end who pins them, or mount with \"pages\"",
+		       nr_pinned, tree->name);
+	else if (err)
+		errorf(fc, "guestmemfs: pool %s cannot have pages: the kernel log says why",
+		       tree->name);
+	return err;
 }
 
 static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 {
 	struct gmfs_tree *tree = gmfs_tree(sb);
-	struct context *c = fc->fs_private;
+	struct gmfs_mount *m = fc->fs_private;
 	struct gmfs_options o = {
 		.nr_inodes = GMFS_MAX_INODES,
 		.huge = gmfs_largest_order(),
@@ -318,7 +101,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	const char *why;
 	int err;
 
-	c->filled = true;
+	m->filled = true;
 	/* Not the pool's size, which can be another one when the file is seen again. */
 	sb->s_maxbytes = GMFS_MAX_BLOCKS * GMFS_BLOCK_SIZE;
 	/* Blocks are larger than the VFS lets a block size be. */
@@ -330,14 +113,17 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 	sb->s_export_op = &gmfs_export_operations;
 	sb->s_time_gran = 1;
 
-	apply(&o, &c->options);
-	set_options(tree, &o);
-	err = gmfs_tree_attach(sb, c->discard, &why);
+	gmfs_options_apply(&o, &m->options);
+	err = gmfs_set_pages(tree, fc, o.pages);
+	if (err)
+		return err;
+	gmfs_options_set(tree, &o);
+	err = gmfs_tree_attach(sb, m->discard, &why);
 	if (err) {
 		errorf(fc, "guestmemfs: %s", why);
 		return err;
 	}
-	err = gmfs_set_root(sb, &o);
+	err = gmfs_options_set_root(sb, &o);
 	if (err == -EBUSY)
 		errorf(fc, "guestmemfs: the tree is frozen, so uid, gid and mode cannot be set: write 0 to active first");
 	return err;
@@ -346,7 +132,7 @@ static int gmfs_fill_super(struct super_block *sb, struct fs_context *fc)
 static int gmfs_get_tree(struct fs_context *fc)
 {
 	struct gmfs_tree *tree = gmfs_tree_find(fc->source);
-	struct context *c = fc->fs_private;
+	struct gmfs_mount *m = fc->fs_private;
 	struct super_block *sb;
 	struct gmfs_options o;
 	int err;
@@ -355,19 +141,20 @@ static int gmfs_get_tree(struct fs_context *fc)
 		errorf(fc, "guestmemfs: pool %s was not loaded: the kernel log says why", tree->name);
 		return -ENODEV;
 	}
-	err = gmfs_check_mpol(fc, tree, &c->options);
+	err = gmfs_options_check_mpol(fc, tree, &m->options);
 	if (err)
 		return err;
 	err = get_tree_keyed(fc, gmfs_fill_super, tree);
-	if (err || c->filled)
+	if (err || m->filled)
 		return err;
 	/* One tree, one set of options: a second mount does not change it. */
 	o = tree->options;
-	apply(&o, &c->options);
-	if (same(&o, &tree->options) &&
-	    same_root(d_inode(fc->root), &c->options))
+	gmfs_options_apply(&o, &m->options);
+	if (gmfs_options_equal(&o, &tree->options) &&
+	    gmfs_options_suit_root(d_inode(fc->root), &m->options))
 		return 0;
-	errorf(fc, "guestmemfs: the tree is mounted with other options already: use -o remount to change them");
+	if (gmfs_options_keep_pages(fc, tree, &o))
+		errorf(fc, "guestmemfs: the tree is mounted with other options already: use -o remount to change them");
 	sb = fc->root->d_sb;
 	dput(fc->root);
 	fc->root = NULL;
@@ -411,22 +198,25 @@ static const struct fs_context_operations gmfs_context_operations = {
 
 static int gmfs_init_fs_context(struct fs_context *fc)
 {
-	struct context *c = kzalloc(sizeof(*c), GFP_KERNEL);
+	struct gmfs_mount *m = kzalloc(sizeof(*m), GFP_KERNEL);
 	int err = gmfs_trees_wait();
 
-	if (err || !c) {
-		kfree(c);
+	if (err || !m) {
+		kfree(m);
 		return err ?: -ENOMEM;
 	}
-	fc->fs_private = c;
+	fc->fs_private = m;
 	fc->ops = &gmfs_context_operations;
 	return 0;
 }
 
 static void gmfs_kill_sb(struct super_block *sb)
 {
+	struct gmfs_tree *tree = gmfs_tree(sb);
+
 	gmfs_tree_detach(sb);
 	gmfs_kill_litter_super(sb);
+	gmfs_pool_put_pages(&tree->pool);
 }
 
 static struct file_system_type gmfs_type = {

@@ -246,6 +246,7 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 	if (!err && !h->quarantine)
 		err = gmfs_build_tree(sb);
 	if (!err && !h->quarantine) {
+		gmfs_pool_withhold_free(&tree->pool);
 		WRITE_ONCE(tree->sb, sb);
 		h->mounted = true;
 		gmfs_pin(h, false);

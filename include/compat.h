@@ -9,6 +9,7 @@
 #include <linux/crc32.h>
 #include <linux/dcache.h>
 #include <linux/fs.h>
+#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/version.h>
@@ -35,9 +36,49 @@ typedef int gmfs_mkdir_t;
 #endif
 
 /*
- * 6.17 removed pfn_t. A table that is there already makes insert_pmd() warn
- * (mm/huge_memory.c); none comes while the caller holds invalidate_lock. The entry
- * is never read-only in a VMA that is not: KVM would not fault, but fail.
+ * What has no pages is entered by pfn, in VM_PFNMAP. What has them (GMFS_VM_PAGES) is
+ * entered as a folio from 6.17 on, when pfn_t went; with VM_MIXEDMAP the split of an entry
+ * would then leave the RSS counter wrong (vma_is_special_huge() in mm/huge_memory.c). Before,
+ * it is entered as a device's memory, in VM_MIXEDMAP, and entries hold no references.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+#define GMFS_VM_PAGES	0
+#else
+#define GMFS_VM_PAGES	VM_MIXEDMAP
+
+static inline pfn_t gmfs_pfn_t(const struct vm_fault *vmf, unsigned long pfn)
+{
+	return __pfn_to_pfn_t(pfn, vmf->vma->vm_flags & VM_PFNMAP ? PFN_DEV : PFN_DEV | PFN_MAP);
+}
+#endif
+
+/*
+ * With pfns not the VMA's protection: while soft-dirty is tracked it has no write in it, and
+ * KVM does not fault for it. With pages, from 6.17 on, userfaultfd can have left a marker,
+ * which insert_page_into_pte_locked() (mm/memory.c) takes for another page and warns.
+ */
+static inline vm_fault_t gmfs_insert_pte(struct vm_fault *vmf, unsigned long pfn)
+{
+	struct vm_area_struct *vma = vmf->vma;
+
+	if (vma->vm_flags & VM_PFNMAP)
+		return vmf_insert_pfn_prot(vma, vmf->address, pfn,
+					   vm_get_page_prot(vma->vm_flags));
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	if (vmf->flags & FAULT_FLAG_ORIG_PTE_VALID && !pte_none(vmf->orig_pte) &&
+	    !pte_present(vmf->orig_pte))
+		return VM_FAULT_SIGBUS;
+	return vmf_insert_page_mkwrite(vmf, pfn_to_page(pfn), vma->vm_flags & VM_WRITE);
+#else
+	return vmf_insert_mixed(vma, vmf->address, gmfs_pfn_t(vmf, pfn));
+#endif
+}
+
+/*
+ * A table that is there already makes insert_pmd() warn (mm/huge_memory.c). None of pfns comes
+ * while the caller holds invalidate_lock; with pages, from 6.17 on, MADV_GUARD_INSTALL and
+ * userfaultfd can bring one after this look. The entry is never read-only in a VMA that is
+ * not: without pages KVM would not fault, but fail.
  */
 static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn)
 {
@@ -47,16 +88,19 @@ static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn
 	if (!pmd_none(pmd) && !pmd_leaf(pmd))
 		return VM_FAULT_FALLBACK;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
-	return vmf_insert_pfn_pmd(vmf, pfn, write);
+	return vmf->vma->vm_flags & VM_PFNMAP ?
+	       vmf_insert_pfn_pmd(vmf, pfn, write) :
+	       vmf_insert_folio_pmd(vmf, page_folio(pfn_to_page(pfn)), write);
 #else
-	return vmf_insert_pfn_pmd(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), write);
+	return vmf_insert_pfn_pmd(vmf, gmfs_pfn_t(vmf, pfn), write);
 #endif
 }
 
 /*
  * Another fault can bring a table of PMD entries at any time, and insert_pud() warns
  * of it if told that this is for a write. The VMA's protection lets one through, but
- * while soft-dirty is tracked: then no PUD entry is entered.
+ * while soft-dirty is tracked: then no PUD entry is entered. Nor is one of folios: they are
+ * as large as a block.
  */
 static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn)
 {
@@ -66,14 +110,38 @@ static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn
 	if (write && !(pgprot_val(vmf->vma->vm_page_prot) & _PAGE_RW))
 		return VM_FAULT_FALLBACK;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	if (!(vmf->vma->vm_flags & VM_PFNMAP))
+		return VM_FAULT_FALLBACK;
 	vmf_insert_pfn_pud(vmf, pfn, false);
 #else
-	vmf_insert_pfn_pud(vmf, __pfn_to_pfn_t(pfn, PFN_DEV), false);
+	vmf_insert_pfn_pud(vmf, gmfs_pfn_t(vmf, pfn), false);
 #endif
 	pud = READ_ONCE(*vmf->pud);
 	return pud_leaf(pud) && (!write || pud_write(pud)) ? VM_FAULT_NOPAGE :
 							     VM_FAULT_FALLBACK;
 }
+
+/* 6.18 made the flags of a page a structure. The page is nobody else's. */
+static inline void gmfs_page_clear_reserved(struct page *page)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+	__clear_bit(PG_reserved, &page->flags.f);
+#else
+	__clear_bit(PG_reserved, &page->flags);
+#endif
+}
+
+/* Without it only the kernel's own memory has pages. */
+#ifndef CONFIG_ZONE_DEVICE
+static inline void *memremap_pages(struct dev_pagemap *pgmap, int nid)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static inline void memunmap_pages(struct dev_pagemap *pgmap)
+{
+}
+#endif
 
 /*
  * mbind() with MPOL_MF_STRICT takes what a PMD entry maps for a folio, pages or not, and

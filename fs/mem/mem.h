@@ -5,6 +5,7 @@
 
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/workqueue.h>
 
 #include "pure/blocks.h"
 #include "pure/cmdline.h"
@@ -23,8 +24,9 @@
  * @start: number of its first block in the pool
  * @node: the NUMA node that it is on
  * @resource: keeps other drivers out, and /dev/mem under CONFIG_STRICT_DEVMEM
+ * @pgmap: its page descriptors, or NULL: see fs/mem/pages.c
  *
- * All are constant while it is claimed.
+ * All but @pgmap are constant while it is claimed.
  */
 struct gmfs_window {
 	phys_addr_t base;
@@ -32,19 +34,27 @@ struct gmfs_window {
 	u32 start;
 	int node;
 	struct resource *resource;
+	struct dev_pagemap *pgmap;
 };
 
 /**
  * struct gmfs_pool - the memory that files are made of, as one space of blocks
  * @windows: in the order of their blocks' numbers, constant while claimed
  * @nr_windows: how many; 0 if the pool could not be claimed
- * @lock: protects @blocks, from mounting on
+ * @lock: protects @blocks and what is withheld, from mounting on
  * @blocks: which blocks are in use
  * @written: one bit a block that holds a file's data and not an earlier
  *	owner's; set under the block's lock in @zeroing, cleared while no task can set
  *	it: when a block gets free, and by FALLOC_FL_ZERO_RANGE; read without a lock
  * @zeroing: one bit a block, a lock: one task zeroes the block, the others wait
  * @scrub: blocks are zeroed when they get free; read without a lock
+ * @mapped: one bit a block that a shared mapping had while it had no pages; see
+ *	fs/mem/withheld.c; set with the file's invalidate_lock held for reading
+ * @withheld: one bit a block that is in no file, and in use until a device cannot reach it
+ * @nr_withheld: how many; read without a lock
+ * @has_pages: each window has a @pgmap; written when nothing is mounted
+ * @uses_pages: what is mounted got @has_pages; written by mounts and the last unmount
+ * @unpin: removes pages that were pinned at the last unmount
  */
 struct gmfs_pool {
 	struct gmfs_window *windows;
@@ -54,6 +64,12 @@ struct gmfs_pool {
 	unsigned long *written;
 	unsigned long *zeroing;
 	bool scrub;
+	unsigned long *mapped;
+	unsigned long *withheld;
+	u32 nr_withheld;
+	bool has_pages;
+	bool uses_pages;
+	struct delayed_work unpin;
 };
 
 /* In pool.c */
@@ -76,7 +92,26 @@ int gmfs_pool_mark_unwritten(struct gmfs_pool *p, const struct gmfs_extents *x, 
 bool gmfs_pool_is_written(struct gmfs_pool *p, u32 block, u32 nr);
 int gmfs_pool_init_block(struct gmfs_pool *p, u32 block);
 void *gmfs_pool_map(struct gmfs_pool *p, u32 block, u32 from, u32 len);
+void gmfs_pool_unmap(struct gmfs_pool *p, void *map);
 int gmfs_pool_zero(struct gmfs_pool *p, u32 block, u32 from, u32 to);
+
+/* In pages.c */
+void gmfs_pool_pages_init(struct gmfs_pool *p);
+void gmfs_pool_pages_exit(struct gmfs_pool *p);
+int gmfs_pool_get_pages(struct gmfs_pool *p, bool want, u32 *nr_pinned);
+void gmfs_pool_put_pages(struct gmfs_pool *p);
+struct folio *gmfs_pool_folio(const struct gmfs_pool *p, u32 block);
+bool gmfs_pool_is_pinned(const struct gmfs_pool *p, u32 block);
+void gmfs_pool_detach_folios(struct gmfs_pool *p, const struct gmfs_extents *x, u32 from,
+			     u32 to);
+
+/* In withheld.c */
+void gmfs_pool_mark_mapped(struct gmfs_pool *p, u32 block, u32 nr);
+bool gmfs_devices_have_users(void);
+bool gmfs_pool_is_reached(const struct gmfs_pool *p, u32 block, bool devices);
+void gmfs_pool_withhold_free(struct gmfs_pool *p);
+void gmfs_pool_give_back(struct gmfs_pool *p, const struct gmfs_extent *run, bool devices);
+u32 gmfs_pool_reclaim(struct gmfs_pool *p, bool devices);
 
 /* In move.c */
 bool gmfs_pool_is_misplaced(const struct gmfs_pool *p, const struct gmfs_extents *x, u32 from,

@@ -134,6 +134,7 @@ static int gmfs_sort(const struct gmfs_pool *p, struct move *m, const struct gmf
 static int gmfs_move(struct gmfs_pool *p, struct gmfs_extents *x, struct move *m, u32 from,
 		     u32 to, const struct gmfs_wish *wish)
 {
+	bool devices = gmfs_devices_have_users();
 	struct gmfs_fill f;
 	u32 i;
 	int err;
@@ -147,11 +148,13 @@ static int gmfs_move(struct gmfs_pool *p, struct gmfs_extents *x, struct move *m
 	if (!err)
 		err = gmfs_extents_reserve(x, 2 * f.got.nr);
 	if (!err) {
+		/* Before FALLOC_FL_ZERO_RANGE they may have been mapped. */
+		gmfs_pool_detach_folios(p, &m->gone, from, to);
 		gmfs_extents_replace(x, &f.got);
 		gmfs_extents_trim(x);
 		mutex_lock(&p->lock);
 		for (i = 0; i < m->gone.nr; i++)
-			gmfs_blocks_free(&p->blocks, m->gone.e[i].start, m->gone.e[i].nr);
+			gmfs_pool_give_back(p, &m->gone.e[i], devices);
 		mutex_unlock(&p->lock);
 	} else {
 		gmfs_pool_unfill(p, &f);

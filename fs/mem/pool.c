@@ -299,6 +299,7 @@ int gmfs_pool_claim(struct gmfs_pool *p, const struct gmfs_range *ranges, u32 nr
 	err = gmfs_check_size(ranges, nr);
 	if (err)
 		return err;
+	gmfs_pool_pages_init(p);
 	p->windows = kcalloc(nr, sizeof(*p->windows), GFP_KERNEL);
 	if (!p->windows)
 		return -ENOMEM;
@@ -308,10 +309,15 @@ int gmfs_pool_claim(struct gmfs_pool *p, const struct gmfs_range *ranges, u32 nr
 		goto err_release;
 	p->written = kvcalloc(BITS_TO_LONGS(p->blocks.nr), sizeof(long), GFP_KERNEL);
 	p->zeroing = kvcalloc(BITS_TO_LONGS(p->blocks.nr), sizeof(long), GFP_KERNEL);
-	if (!p->written || !p->zeroing) {
+	p->mapped = kvcalloc(BITS_TO_LONGS(p->blocks.nr), sizeof(long), GFP_KERNEL);
+	p->withheld = kvcalloc(BITS_TO_LONGS(p->blocks.nr), sizeof(long), GFP_KERNEL);
+	if (!p->written || !p->zeroing || !p->mapped || !p->withheld) {
 		err = -ENOMEM;
 		goto err_release;
 	}
+	/* The module may have been here before. */
+	if (gmfs_devices_have_users())
+		bitmap_fill(p->mapped, p->blocks.nr);
 	mutex_init(&p->lock);
 	gmfs_pool_reset(p);
 	return 0;
@@ -329,8 +335,13 @@ err_release:
  */
 void gmfs_pool_release(struct gmfs_pool *p)
 {
+	gmfs_pool_pages_exit(p);
+	kvfree(p->withheld);
+	kvfree(p->mapped);
 	kvfree(p->zeroing);
 	kvfree(p->written);
+	p->withheld = NULL;
+	p->mapped = NULL;
 	p->zeroing = NULL;
 	p->written = NULL;
 	if (p->nr_windows)

@@ -7,7 +7,8 @@
  * fallocate(); from then on the block is *written*. Freeing it, or FALLOC_FL_ZERO_RANGE,
  * makes it unwritten again. If the region is scrubbed, both zero it at once.
  *
- * The kernel maps a block for as long as it zeroes or copies it, no longer.
+ * The kernel maps a block for as long as it zeroes or copies it, no longer, unless the pool
+ * has pages: then all are in its direct map.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -76,12 +77,21 @@ u32 gmfs_pool_nr_usable(const struct gmfs_pool *p)
  * @from: first byte
  * @len: number of bytes, not beyond the block
  *
- * Context: may sleep. memunmap() must follow soon.
+ * Context: may sleep. gmfs_pool_unmap() must follow soon.
  * Return: where it is, or NULL.
  */
 void *gmfs_pool_map(struct gmfs_pool *p, u32 block, u32 from, u32 len)
 {
-	return memremap(gmfs_pool_phys(p, block) + from, len, MEMREMAP_WB);
+	phys_addr_t at = gmfs_pool_phys(p, block) + from;
+
+	return p->has_pages ? phys_to_virt(at) : memremap(at, len, MEMREMAP_WB);
+}
+
+/* Undoes gmfs_pool_map(). */
+void gmfs_pool_unmap(struct gmfs_pool *p, void *map)
+{
+	if (!p->has_pages)
+		memunmap(map);
 }
 
 /**
@@ -101,7 +111,7 @@ int gmfs_pool_zero(struct gmfs_pool *p, u32 block, u32 from, u32 to)
 	if (!map)
 		return -ENOMEM;
 	memset(map, 0, to - from);
-	memunmap(map);
+	gmfs_pool_unmap(p, map);
 	return 0;
 }
 
@@ -110,6 +120,7 @@ int gmfs_pool_zero(struct gmfs_pool *p, u32 block, u32 from, u32 to)
  * @p: the region
  *
  * The heads are in use always. So no run of free blocks, and no extent, lies in two windows.
+ * gmfs_pool_withhold_free() remains to be called.
  *
  * Context: no other task uses the region.
  */
@@ -121,17 +132,8 @@ void gmfs_pool_reset(struct gmfs_pool *p)
 	for (i = 0; i < p->nr_windows; i++)
 		gmfs_blocks_take(&p->blocks, p->windows[i].start, gmfs_head_blocks(p, i));
 	bitmap_zero(p->written, p->blocks.nr);
-}
-
-static void gmfs_give_back(struct gmfs_pool *p, const struct gmfs_extent *run)
-{
-	u32 i;
-
-	lockdep_assert_held(&p->lock);
-	/* Atomic: gmfs_pool_init_block() sets neighbours meanwhile. */
-	for (i = 0; i < run->nr; i++)
-		clear_bit(run->start + i, p->written);
-	gmfs_blocks_free(&p->blocks, run->start, run->nr);
+	bitmap_zero(p->withheld, p->blocks.nr);
+	WRITE_ONCE(p->nr_withheld, 0);
 }
 
 /**
@@ -192,6 +194,11 @@ int gmfs_pool_alloc(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 t
 	mutex_lock(&p->lock);
 	err = gmfs_fill_begin(&f, &p->blocks, x, from, to, wish);
 	mutex_unlock(&p->lock);
+	if (err == -ENOSPC && gmfs_pool_reclaim(p, gmfs_devices_have_users())) {
+		mutex_lock(&p->lock);
+		err = gmfs_fill_begin(&f, &p->blocks, x, from, to, wish);
+		mutex_unlock(&p->lock);
+	}
 	if (err || !f.left)
 		return err;
 	err = gmfs_pool_fill(p, &f);
@@ -230,21 +237,24 @@ static int gmfs_zero_written(struct gmfs_pool *p, u32 start, u32 nr)
  * @from: first block of the file
  * @to: block after the last
  *
- * The caller has unmapped them. The next owner will find them zeroed.
+ * The caller has unmapped them. The next owner will find them zeroed. What a device still
+ * reaches has no next owner until then: see fs/mem/withheld.c.
  *
  * Context: the file's invalidate_lock is held for writing, or it is being
  * evicted; may sleep.
  */
 void gmfs_pool_free(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 to)
 {
+	bool devices = gmfs_devices_have_users();
 	struct gmfs_extent part;
 	u32 i;
 
+	gmfs_pool_detach_folios(p, x, from, to);
 	for (i = gmfs_extents_find(x, from); gmfs_extents_part(x, i, from, to, &part); i++) {
 		if (READ_ONCE(p->scrub) && gmfs_zero_written(p, part.start, part.nr))
 			pr_warn_ratelimited("no memory to scrub blocks: some keep their contents until they are used again\n");
 		mutex_lock(&p->lock);
-		gmfs_give_back(p, &part);
+		gmfs_pool_give_back(p, &part, devices);
 		mutex_unlock(&p->lock);
 		cond_resched();
 	}
@@ -260,7 +270,7 @@ void gmfs_pool_free(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 t
  * @to: block after the last
  *
  * The caller has unmapped them. They stay with the file and become unwritten, or
- * are zeroed if @p->scrub.
+ * are zeroed if @p->scrub. So are those that a device reaches: what it writes later is to stay.
  *
  * Context: inside gmfs_change_begin(), with the file's invalidate_lock held for
  * writing; may sleep.
@@ -269,6 +279,7 @@ void gmfs_pool_free(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 t
 int gmfs_pool_mark_unwritten(struct gmfs_pool *p, const struct gmfs_extents *x, u32 from,
 			     u32 to)
 {
+	bool devices = gmfs_devices_have_users();
 	struct gmfs_extent part;
 	u32 i, n;
 	int err;
@@ -281,8 +292,15 @@ int gmfs_pool_mark_unwritten(struct gmfs_pool *p, const struct gmfs_extents *x, 
 				return err;
 			continue;
 		}
-		for (n = part.start; n < part.start + part.nr; n++)
+		for (n = part.start; n < part.start + part.nr; n++) {
+			if (gmfs_pool_is_reached(p, n, devices)) {
+				err = gmfs_zero_written(p, n, 1);
+				if (err)
+					return err;
+				continue;
+			}
 			clear_bit(n, p->written);
+		}
 	}
 	return 0;
 }

@@ -252,6 +252,7 @@ static void show_status(const char *pool)
 		{ "block_size", "block size", 'b' }, { "files", "files", 't' },
 		{ "blocks", "blocks", 'n' }, { "blocks_used", "used", 'n' },
 		{ "blocks_free", "free", 'n' },
+		{ "blocks_withheld", "withheld", 'n' }, { "pages", "pages", 't' },
 		{ "largest_free", "largest free run", 'n' },
 		{ "carriers", "carriers", 't' }, { "generation", "generation", 't' },
 		{ "image_size", "image", 'b' },
