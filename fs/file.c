@@ -8,7 +8,8 @@
  * a hole instead. fallocate() allocates a range and zeroes it, and it punches holes; a
  * hole gets a block when it is touched.
  *
- * Holes are whole blocks. What a punched range has of a block is zeroed.
+ * Holes are whole blocks. What a punched range has of a block is zeroed; when all pages
+ * of a block have been punched, and it still holds nothing but zeroes, it becomes a hole.
  *
  * inode lock, then the gate, then the mapping's invalidate_lock;
  * Documentation/locking.rst has the whole order.
@@ -140,6 +141,7 @@ static int gmfs_shrink(struct inode *inode, loff_t old, loff_t size)
 		return err;
 	}
 	gmfs_pool_free(gmfs_pool_of(inode), x, gmfs_blocks_for(size), U32_MAX);
+	gmfs_punched_forget(inode, gmfs_blocks_for(size), U32_MAX);
 	count_blocks(inode);
 	return 0;
 }
@@ -191,6 +193,28 @@ static int gmfs_clear_edges(struct inode *inode, loff_t from, loff_t to, u32 *fi
 	return err;
 }
 
+/*
+ * [from, to), all in one block, has been punched and is zeroed. Free the block if that makes
+ * it a hole that nobody sees: it is unmapped first, so that nobody writes meanwhile.
+ */
+static void gmfs_punch_part(struct inode *inode, loff_t from, loff_t to)
+{
+	struct gmfs_extents *x = &gmfs_i(inode)->extents;
+	u32 at = from >> GMFS_BLOCK_SHIFT, block, contiguous;
+	loff_t base = (loff_t)at << GMFS_BLOCK_SHIFT;
+	loff_t size = i_size_read(inode);
+	u64 nr = size > base ? DIV_ROUND_UP_ULL(size - base, PAGE_SIZE) : GMFS_BLOCK_PAGES;
+
+	block = gmfs_file_find_block(inode, at, &contiguous);
+	if (from >= to || block == GMFS_HOLE ||
+	    !gmfs_punched_note(inode, at, DIV_ROUND_UP_ULL(from - base, PAGE_SIZE),
+			       (to - base) >> PAGE_SHIFT, min(nr, GMFS_BLOCK_PAGES)))
+		return;
+	gmfs_file_unmap(inode, base, base + GMFS_BLOCK_SIZE);
+	if (gmfs_pool_is_idle_zero(gmfs_pool_of(inode), block) && !gmfs_extents_reserve(x, 1))
+		gmfs_pool_free(gmfs_pool_of(inode), x, at, at + 1);
+}
+
 static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
 {
 	struct gmfs_extents *x = &gmfs_i(inode)->extents;
@@ -207,8 +231,16 @@ static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
 	err = gmfs_extents_reserve(x, 1);
 	if (!err)
 		err = gmfs_clear_edges(inode, from, to, &first, &last);
-	if (!err && first < last)
+	if (!err && first < last) {
 		gmfs_pool_free(gmfs_pool_of(inode), x, first, last);
+		gmfs_punched_forget(inode, first, last);
+	}
+	if (!err && first > last) {
+		gmfs_punch_part(inode, from, to);
+	} else if (!err) {
+		gmfs_punch_part(inode, from, (loff_t)first << GMFS_BLOCK_SHIFT);
+		gmfs_punch_part(inode, (loff_t)last << GMFS_BLOCK_SHIFT, to);
+	}
 	count_blocks(inode);
 	return err;
 }
@@ -241,6 +273,9 @@ static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff
 	if (err)
 		return err;
 	filemap_invalidate_lock(inode->i_mapping);
+	/* Who asks for memory gets to keep it, whatever was punched before. */
+	if (!(mode & FALLOC_FL_PUNCH_HOLE))
+		gmfs_punched_forget(inode, from >> GMFS_BLOCK_SHIFT, gmfs_blocks_for(to));
 	if (mode & FALLOC_FL_PUNCH_HOLE)
 		err = gmfs_punch_hole(inode, from, to);
 	else if (mode & FALLOC_FL_ZERO_RANGE)

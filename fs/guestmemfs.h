@@ -147,6 +147,8 @@ static inline struct gmfs_handover *gmfs_gate(const struct inode *inode)
  *	zero, private mappings; see fs/pagecache.c
  * @had_pud: regular files: some mapping has had a PUD entry; set with invalidate_lock
  *	held for reading
+ * @punched: regular files: pages of blocks that have been punched in part, a bitmap for each
+ *	such block; protected by the mapping's invalidate_lock, held for writing
  * @xattrs: extended attributes, packed as in an image; protected by @xattr_lock of
  *	the tree
  * @btime: when it was created
@@ -156,6 +158,7 @@ struct gmfs_inode {
 	struct gmfs_extents extents;
 	atomic_t block_users;
 	bool had_pud;
+	struct xarray punched;
 	struct gmfs_xattrs xattrs;
 	struct timespec64 btime;
 };
@@ -265,6 +268,10 @@ int gmfs_set_policy(struct vm_area_struct *vma, struct mempolicy *policy);
 const char *gmfs_mpol_parse(const char *text, struct gmfs_mpol *mpol);
 bool gmfs_mpol_fits(const struct gmfs_mpol *mpol, const struct gmfs_pool *p);
 void gmfs_mpol_show(struct seq_file *m, const struct gmfs_mpol *mpol);
+
+/* In punched.c */
+bool gmfs_punched_note(struct inode *inode, u32 at, u32 first, u32 last, u32 nr);
+void gmfs_punched_forget(struct inode *inode, u32 from, u32 to);
 
 /* In prepare.c */
 void gmfs_file_prepare(struct inode *inode, u32 from, u32 to);

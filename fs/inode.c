@@ -260,6 +260,7 @@ void gmfs_inode_evict(struct inode *inode)
 		gmfs_pool_free(&tree->pool, &gi->extents, 0, U32_MAX);
 	else
 		gmfs_pool_detach_folios(&tree->pool, &gi->extents, 0, U32_MAX);
+	gmfs_punched_forget(inode, 0, U32_MAX);
 	gmfs_extents_destroy(&gi->extents);
 	gmfs_uncharge(tree, GMFS_IMAGE_INODE + gi->xattrs.size);
 	if (S_ISLNK(inode->i_mode) && inode->i_link)

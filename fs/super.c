@@ -28,6 +28,7 @@ static struct inode *gmfs_alloc_inode(struct super_block *sb)
 	gi->xattrs = (struct gmfs_xattrs){ 0 };
 	atomic_set(&gi->block_users, 0);
 	gi->had_pud = false;
+	xa_init(&gi->punched);
 	return &gi->vfs;
 }
 

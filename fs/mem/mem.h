@@ -112,6 +112,7 @@ bool gmfs_pool_is_reached(const struct gmfs_pool *p, u32 block, bool devices);
 void gmfs_pool_withhold_free(struct gmfs_pool *p);
 void gmfs_pool_give_back(struct gmfs_pool *p, const struct gmfs_extent *run, bool devices);
 u32 gmfs_pool_reclaim(struct gmfs_pool *p, bool devices);
+bool gmfs_pool_is_idle_zero(struct gmfs_pool *p, u32 block);
 
 /* In move.c */
 bool gmfs_pool_is_misplaced(const struct gmfs_pool *p, const struct gmfs_extents *x, u32 from,

@@ -22,6 +22,8 @@
 #include <linux/mm.h>
 #include <linux/pci.h>
 #include <linux/sched/signal.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
 
 #include "mem.h"
 
@@ -201,4 +203,42 @@ u32 gmfs_pool_reclaim(struct gmfs_pool *p, bool devices)
 		cond_resched();
 	}
 	return nr;
+}
+
+/* A machine check on the way counts as something else than zeroes. */
+static bool gmfs_is_zero(const void *from, size_t len)
+{
+	u8 piece[256];
+	size_t at;
+
+	for (at = 0; at < len; at += sizeof(piece))
+		if (copy_mc_to_kernel(piece, from + at, sizeof(piece)) ||
+		    memchr_inv(piece, 0, sizeof(piece)))
+			return false;
+	return true;
+}
+
+/**
+ * gmfs_pool_is_idle_zero - whether a block holds zeroes, and nobody is about to change that
+ * @p: the pool
+ * @block: the block; nothing maps it
+ *
+ * Context: the file's invalidate_lock is held for writing; may sleep.
+ * Return: false if a device reaches it, it holds something else, or no memory maps it.
+ */
+bool gmfs_pool_is_idle_zero(struct gmfs_pool *p, u32 block)
+{
+	bool zero;
+	void *map;
+
+	if (gmfs_pool_is_reached(p, block, gmfs_devices_have_users()))
+		return false;
+	if (!gmfs_pool_is_written(p, block, 1))
+		return true;
+	map = gmfs_pool_map(p, block, 0, GMFS_BLOCK_SIZE);
+	if (!map)
+		return false;
+	zero = gmfs_is_zero(map, GMFS_BLOCK_SIZE);
+	gmfs_pool_unmap(p, map);
+	return zero;
 }

@@ -5,6 +5,44 @@
 # lab: memory=4G
 
 mapped() { /job/tests/mapped "$@"; }
+
+# pieces FROM TO: punch 64 KiB pieces of the block at 2 MiB, one by one.
+pieces() {
+	local i
+	for i in $(seq "$1" "$2"); do
+		fallocate -p -o $((0x200000 + i * 65536)) -l 65536 $mnt/a || return
+	done
+}
+
+# A block is freed when all of it has been punched, and it is empty.
+in_pieces() {
+	mapped fill $mnt/a 5
+	check "punch in pieces: all but the last succeed" pieces 0 30
+	same "punch in pieces: the block stays before the last" 4 "$(blocks $mnt/a)"
+	mapped poke $mnt/a 0x200000 again
+	check "punch in pieces: the last succeeds" pieces 31 31
+	same "punch in pieces: a block that was written again stays" 4 "$(blocks $mnt/a)"
+	check "punch in pieces: it has what was written" mapped peek $mnt/a 0x200000 again
+	check "punch in pieces: all once more succeeds" pieces 0 31
+	same "punch in pieces: the block is free" 3 "$(blocks $mnt/a)"
+	check "punch in pieces: it reads as zeroes" mapped range $mnt/a 0x200000 0x200000 zero
+	mapped fill $mnt/a 5
+	pieces 0 15
+	truncate -s 3M $mnt/a
+	same "punch in pieces: a truncate in between leaves the block" 2 "$(blocks $mnt/a)"
+	check "punch in pieces: the rest before EOF succeeds" pieces 0 15
+	same "punch in pieces: the block of EOF is free" 1 "$(blocks $mnt/a)"
+	truncate -s 8M $mnt/a
+	fallocate -l 8M $mnt/a
+	mapped fill $mnt/a 5
+	truncate -s 2M $mnt/a
+	fallocate -n -o 2M -l 6M $mnt/a
+	check "punch in pieces: one beyond EOF succeeds" pieces 1 1
+	same "punch in pieces: blocks beyond EOF stay" 4 "$(blocks $mnt/a)"
+	truncate -s 8M $mnt/a
+	mapped fill $mnt/a 5
+}
+
 free_blocks() { stat -f -c %f $mnt; }
 blocks() { echo $(($(stat -c %b "$1") / 4096)); }
 # Offset, length and flags of each extent, in blocks of 2 MiB.
@@ -50,6 +88,7 @@ holes() {
 	check "punch within a block: succeeds" fallocate -p -o 100 -l 200 $mnt/a
 	check "punch within a block: its range reads as zeroes" mapped range $mnt/a 104 192 zero
 	check "punch within a block: what is after it is as it was" mapped range $mnt/a 304 4096 5
+	in_pieces
 	truncate -s 7M $mnt/a
 	check "punch beyond EOF: succeeds" fallocate -p -o 6M -l 1G $mnt/a
 	same "punch beyond EOF: frees the block of EOF" 3 "$(blocks $mnt/a)"
