@@ -19,6 +19,17 @@
 			TH_LOG("%s", text); \
 	} while (0)
 
+/* Whether the pool is mounted with pages, and the largest entry of its folios: pmd or pud. */
+static inline int has_pages(void)
+{
+	return !!getenv("PAGES");
+}
+
+static inline int has_pud_entries(void)
+{
+	return !has_pages() || !strcmp(getenv("PAGES"), "pud");
+}
+
 static inline const char *file_path(void)
 {
 	const char *path = getenv("FILE");

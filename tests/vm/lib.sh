@@ -262,6 +262,23 @@ compare() {
 	same "$1: contents are as they were" "$(cat /job/sums)" "$(sums $mnt)"
 }
 
+# A SCSI target of vhost-scsi in this kernel, with 4 MiB of its memory for a disk; prints its name.
+vhost_scsi_target() {
+	local config=/sys/kernel/config name=naa.600140554cf3a18e target
+	[[ -d $config/target ]] || {
+		mount -t configfs none $config
+		modprobe -a vhost_scsi target_core_mod
+	} 2>/dev/null
+	target=$config/target/vhost/$name/tpgt_1
+	echo $name
+	[[ ! -d $target ]] || return 0
+	mkdir -p $config/target/core/rd_mcp_0/lab $target/lun/lun_0 2>/dev/null || return
+	echo rd_pages=1024 >$config/target/core/rd_mcp_0/lab/control
+	echo 1 >$config/target/core/rd_mcp_0/lab/enable
+	echo naa.600140554cf3a18f >$target/nexus
+	ln -s $config/target/core/rd_mcp_0/lab $target/lun/lun_0/lab
+}
+
 check_kmemleak() {
 	[[ -e /sys/kernel/debug/kmemleak ]] || return 0
 	umount $mnt 2>/dev/null

@@ -11,6 +11,7 @@ program=pages
 perform() {
 	case $1 in
 	nested) /job/tests/nested "$2" ;;
+	vhost-scsi) /job/tests/vhostscsi "$2" "$(vhost_scsi_target)" ;;
 	*) /job/tests/$program "$1" "$2" ;;
 	esac 2>/dev/null
 }
@@ -48,6 +49,7 @@ stage1() {
 	limit mutex SIGABRT
 	limit semaphore SIGABRT
 	limit core-dump absent
+	limit vhost-scsi "no answer"
 	# They need none.
 	limit futex-private ok
 	limit buffered-read ok

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # What can follow each other on a host: kernels, regions, loads and resets. After each, the
-# tree, its extents and its contents are what they were, or the module says why not.
-# lab: memory=4G kernels=debian-7 with=debian-6.12,debian-7 seconds=1500
+# tree, its extents and its contents are what they were, or the module says why not. On debug:
+# beside.sh does the same on the other kernels.
+# lab: memory=4G kernels=debug with=debian-6.12,debian-7 seconds=1500
 # lab: cpus=1 reboot=yes limit=4500M
 # lab-debug: limit=9G
 

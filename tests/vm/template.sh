@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# One template VM, clones of it at once, and one more after a kexec. And two
-# invocations from QEMU's documentation, with only the path and align= ours.
-# lab: cpus=1 memory=8G append=guestmemfs=3G,memmap=3G$5G seconds=700
+# One template VM, clones of it at once, without pages and with, and one more after a kexec.
+# And, on kho, two invocations from QEMU's documentation, with only the path and align= ours.
+# lab: cpus=1 memory=8G append=guestmemfs=3G,memmap=3G$5G seconds=900
 
 . /job/guest.sh
 GUEST_MEM=128M
@@ -20,7 +20,7 @@ clone() {
 
 settled() {
 	guest_use "$1"
-	report info "clone $1: $(guest_memory Private_Dirty) KiB of $GUEST_MEM its own, $(guest_memory Rss) KiB mapped"
+	report info "$how, clone $1: $(guest_memory Private_Dirty) KiB of $GUEST_MEM its own, $(guest_memory Rss) KiB mapped"
 	check "clone $1: it costs less than a quarter of its size" \
 		test "$(guest_memory Private_Dirty)" -lt 32768
 	check "clone $1: KVM maps it with 2 MiB pages" test "$(guest_pages 2m)" -gt 0
@@ -68,17 +68,38 @@ documentation() {
 	rm $mnt/tpl
 }
 
+# The same clones of the same file, once more. They leave the next mount no pages.
+with_pages() {
+	umount $mnt
+	check "tree: it mounts with pages" mount_g -o pages
+	how="with pages"
+	for c in A B C; do
+		guest_use $c
+		rm -f $guest_console
+		clone $c
+	done
+	for c in A B C; do settled $c; done
+	same "$how: clones leave the page cache empty" 0 "$(/job/tests/mapped cached $GUEST_RAM)"
+	for c in A B C; do guest_use $c; guest_quit; done
+	same "$how: template: contents are as they were" "$want" "$(sum)"
+	umount $mnt
+	check "tree: it mounts without pages" mount_g
+}
+
 stage1() {
 	start
-	truncate -s $GUEST_MEM $GUEST_RAM
+	# All of it is written, so that clones with pages need no page cache.
+	fallocate -l $GUEST_MEM $GUEST_RAM
 	check "template: QEMU starts" guest_start
 	check "template: its guest counts" guest_counts_on 1
 	check "template: it can be saved" guest_save $saved
 	guest_quit
 	chattr +i $GUEST_RAM
 	want=$(sum)
+	how="without pages"
 	for c in A B C; do clone $c; done
 	for c in A B C; do settled $c; done
+	report info "$how: $(($(/job/tests/mapped cached $GUEST_RAM) >> 10)) KiB of page cache for all"
 	refused "template: an immutable one cannot be written" "not permitted" \
 		/job/tests/mapped fill $GUEST_RAM 1
 	chattr -i $GUEST_RAM
@@ -89,7 +110,8 @@ stage1() {
 		"$(for c in A B C; do guest_use $c; guest_marked $c; done | sort -u | wc -l)"
 	for c in A B C; do guest_use $c; guest_quit; done
 	same "template: contents are as they were after its clones" "$want" "$(sum)"
-	documentation
+	with_pages
+	[[ $kernel != kho ]] || documentation
 	echo "$want $(guest_use ""; guest_blob)" >/job/template
 	check "publish: succeeds" bash -c 'echo 1 >/sys/fs/guestmemfs/active'
 	next_stage
@@ -99,6 +121,7 @@ stage2() {
 	read -r want blob </job/template
 	start
 	same "template: contents are as they were after a kexec" "$want" "$(sum)"
+	how="after a kexec"
 	clone D
 	settled D
 	check "clone D: its guest counts on" guest_counts_on 0

@@ -5,6 +5,7 @@
  */
 #include <linux/falloc.h>
 #include <sys/prctl.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -61,7 +62,7 @@ TEST_F_TIMEOUT(vma, mprotect_and_munmap_of_a_part_leave_the_rest, TEST_SECONDS)
 	holds("munmap: what is beside it is not", !touch(p + 5 * MIB - 1) && !touch(p + 6 * MIB));
 }
 
-TEST_F_TIMEOUT(vma, mremap_moves_a_part_and_does_not_grow_it, TEST_SECONDS)
+TEST_F_TIMEOUT(vma, mremap_moves_a_part_and_grows_it_only_with_pages, TEST_SECONDS)
 {
 	char *p = self->p, *q, *to = reserve(8 * MIB, 2 * MIB) + MIB;
 	pid_t pid;
@@ -70,7 +71,11 @@ TEST_F_TIMEOUT(vma, mremap_moves_a_part_and_does_not_grow_it, TEST_SECONDS)
 	number_pages(p);
 	q = mremap(p + 8 * MIB, 3 * MIB, 3 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 	holds("mremap: moves", q == to);
-	holds("mremap: does not grow", mremap(q, 3 * MIB, 4 * MIB, MREMAP_MAYMOVE) == MAP_FAILED);
+	to = mremap(q, 3 * MIB, 4 * MIB, MREMAP_MAYMOVE);
+	if (has_pages())
+		holds("mremap: grows", to != MAP_FAILED && (q = to)[4 * MIB - 1] == (char)((12 * MIB - 1) >> 12));
+	else
+		holds("mremap: does not grow", to == MAP_FAILED);
 	madvise(p, 4 * MIB, MADV_DONTNEED);
 	madvise(p, 4 * MIB, MADV_FREE);
 	madvise(p, 4 * MIB, MADV_HUGEPAGE);
@@ -91,21 +96,25 @@ TEST_F_TIMEOUT(vma, mremap_moves_a_part_and_does_not_grow_it, TEST_SECONDS)
 		TH_LOG("advice: contents stay, but not at %zu", i);
 }
 
-TEST_F_TIMEOUT(vma, advice_that_needs_pages_is_EINVAL, TEST_SECONDS)
+TEST_F_TIMEOUT(vma, advice_that_needs_pages_is_EINVAL_without, TEST_SECONDS)
 {
-	static const int refused[] = {
-		MADV_DONTNEED, MADV_FREE, MADV_COLD, MADV_PAGEOUT,
+	static const int needs_pages[] = {
+		MADV_DONTNEED, MADV_COLD, MADV_PAGEOUT,
 		MADV_POPULATE_READ, MADV_POPULATE_WRITE,
 	};
 	size_t i;
 
 	memset(self->p, 'a', LEN);
-	for (i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
-		ASSERT_EQ(-1, madvise(self->p, 4 * MIB, refused[i]))
-			TH_LOG("madvise: advice %d is refused", refused[i]);
-		ASSERT_EQ(EINVAL, errno)
-			TH_LOG("madvise: advice %d is EINVAL", refused[i]);
+	for (i = 0; i < sizeof(needs_pages) / sizeof(*needs_pages); i++) {
+		errno = 0;
+		ASSERT_EQ(has_pages() ? 0 : -1, madvise(self->p, 4 * MIB, needs_pages[i]))
+			TH_LOG("madvise: advice %d is refused without pages alone", needs_pages[i]);
+		ASSERT_EQ(has_pages() ? 0 : EINVAL, errno)
+			TH_LOG("madvise: advice %d is EINVAL", needs_pages[i]);
 	}
+	holds("madvise: the contents stay", self->p[0] == 'a' && self->p[4 * MIB - 1] == 'a');
+	holds("madvise: MADV_FREE is EINVAL, as on tmpfs",
+	      madvise(self->p, 4 * MIB, MADV_FREE) && errno == EINVAL);
 }
 
 TEST_F_TIMEOUT(vma, MADV_REMOVE_punches_a_hole, TEST_SECONDS)
@@ -185,6 +194,45 @@ TEST_F_TIMEOUT(vma, faults_beside_truncate_punch_zero_and_allocate_meet_SIGBUS_a
 		holds("mapper: can be waited for", waitpid(child[i], &status, 0) == child[i]);
 		holds("mapper: nothing else ended it",
 		      WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	}
+}
+
+/* A pipe takes pages and keeps them for a while. */
+static void pin_for_ever(char *p, unsigned int seed)
+{
+	int pipes[2], null = open("/dev/null", O_WRONLY);
+	struct iovec page = { .iov_len = 4096 };
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (null < 0 || pipe(pipes))
+		die("pipe");
+	for (;;) {
+		page.iov_base = p + rand_r(&seed) % (LEN / 4096) * 4096;
+		if (vmsplice(pipes[1], &page, 1, SPLICE_F_NONBLOCK) != 4096)
+			splice(pipes[0], NULL, null, NULL, 1 << 20, SPLICE_F_NONBLOCK);
+	}
+}
+
+TEST_F_TIMEOUT(vma, pins_beside_truncate_punch_zero_and_allocate_go_in_the_end, TEST_SECONDS)
+{
+	time_t end = time(NULL) + 5;
+	pid_t child[2];
+	int i;
+
+	if (!has_pages())
+		SKIP(return, "nothing can be pinned");
+	for (i = 0; i < 2; i++) {
+		child[i] = fork();
+		if (!child[i])
+			pin_for_ever(map(self->fd, LEN, 0, 2 * MIB), i);
+	}
+	while (time(NULL) < end) {
+		holds("truncate and fallocate: succeed", !disturb(self->fd));
+		usleep(1000);
+	}
+	for (i = 0; i < 2; i++) {
+		kill(child[i], SIGKILL);
+		holds("mapper: can be waited for", waitpid(child[i], NULL, 0) == child[i]);
 	}
 }
 
