@@ -32,6 +32,21 @@ u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous)
 	return x->e[i].start + (at - x->e[i].at);
 }
 
+/* gmfs_file_find_pfn(), and the first block. */
+static unsigned long gmfs_find_mappable(struct inode *inode, pgoff_t pgoff, unsigned int order,
+					u32 *block)
+{
+	u32 nr_blocks = DIV_ROUND_UP(1UL << order, GMFS_BLOCK_PAGES), contiguous;
+	unsigned long pfn;
+
+	*block = gmfs_file_find_block(inode, pgoff / GMFS_BLOCK_PAGES, &contiguous);
+	if (*block == GMFS_HOLE || contiguous < nr_blocks ||
+	    !gmfs_pool_is_written(gmfs_pool_of(inode), *block, nr_blocks))
+		return 0;
+	pfn = PHYS_PFN(gmfs_pool_phys(gmfs_pool_of(inode), *block)) + pgoff % GMFS_BLOCK_PAGES;
+	return IS_ALIGNED(pfn, 1UL << order) ? pfn : 0;
+}
+
 /**
  * gmfs_file_find_pfn - the memory that one entry of a page table can map
  * @inode: a regular file
@@ -44,15 +59,9 @@ u32 gmfs_file_find_block(struct inode *inode, u32 at, u32 *contiguous)
  */
 unsigned long gmfs_file_find_pfn(struct inode *inode, pgoff_t pgoff, unsigned int order)
 {
-	u32 nr_blocks = DIV_ROUND_UP(1UL << order, GMFS_BLOCK_PAGES), block, contiguous;
-	unsigned long pfn;
+	u32 block;
 
-	block = gmfs_file_find_block(inode, pgoff / GMFS_BLOCK_PAGES, &contiguous);
-	if (block == GMFS_HOLE || contiguous < nr_blocks ||
-	    !gmfs_pool_is_written(gmfs_pool_of(inode), block, nr_blocks))
-		return 0;
-	pfn = PHYS_PFN(gmfs_pool_phys(gmfs_pool_of(inode), block)) + pgoff % GMFS_BLOCK_PAGES;
-	return IS_ALIGNED(pfn, 1UL << order) ? pfn : 0;
+	return gmfs_find_mappable(inode, pgoff, order, &block);
 }
 
 /* Futexes, and who sets pages dirty, find the file by them. All faults write the same. */
@@ -76,13 +85,12 @@ static void gmfs_attach_folio(struct inode *inode, struct folio *folio, pgoff_t 
  */
 unsigned long gmfs_file_map_pfn(struct inode *inode, pgoff_t pgoff, unsigned int order)
 {
-	unsigned long pfn = gmfs_file_find_pfn(inode, pgoff, order);
 	u32 at = pgoff / GMFS_BLOCK_PAGES, nr = DIV_ROUND_UP(1UL << order, GMFS_BLOCK_PAGES);
-	u32 block, contiguous, i;
+	u32 block, i;
+	unsigned long pfn = gmfs_find_mappable(inode, pgoff, order, &block);
 
 	if (!pfn)
 		return 0;
-	block = gmfs_file_find_block(inode, at, &contiguous);
 	if (!gmfs_pool_of(inode)->has_pages) {
 		gmfs_pool_mark_mapped(gmfs_pool_of(inode), block, nr);
 		return pfn;
