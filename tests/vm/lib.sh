@@ -262,6 +262,16 @@ compare() {
 	same "$1: contents are as they were" "$(cat /job/sums)" "$(sums $mnt)"
 }
 
+# perform PROGRAM OPERATION FILE: one of limits.h, or a program of its own; says in one word
+# how it ended.
+perform() {
+	case $2 in
+	nested) /job/tests/nested "$3" ;;
+	vhost-scsi) /job/tests/vhostscsi "$3" "$(vhost_scsi_target)" ;;
+	*) "/job/tests/$1" "$2" "$3" ;;
+	esac 2>/dev/null
+}
+
 # A SCSI target of vhost-scsi in this kernel, with 4 MiB of its memory for a disk; prints its name.
 vhost_scsi_target() {
 	local config=/sys/kernel/config name=naa.600140554cf3a18e target

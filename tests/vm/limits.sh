@@ -7,25 +7,16 @@
 # Which program has the operations, if it is not one by itself.
 program=pages
 
-# perform OPERATION FILE: says in one word how it ended.
-perform() {
-	case $1 in
-	nested) /job/tests/nested "$2" ;;
-	vhost-scsi) /job/tests/vhostscsi "$2" "$(vhost_scsi_target)" ;;
-	*) /job/tests/$program "$1" "$2" ;;
-	esac 2>/dev/null
-}
-
 # limit OPERATION RESULT: how it ends on guestmemfs; on tmpfs it works.
 limit() {
 	local there
-	there=$(perform "$1" /tmp/limits)
+	there=$(perform $program "$1" /tmp/limits)
 	if [[ $there = skip:* ]]; then
 		skip "$1: ends with $2 on guestmemfs" "${there#skip: }"
 		return
 	fi
 	same "$1: works on tmpfs" ok "$there"
-	same "$1: ends with $2 on guestmemfs" "$2" "$(perform "$1" $mnt/limits)"
+	same "$1: ends with $2 on guestmemfs" "$2" "$(perform $program "$1" $mnt/limits)"
 }
 
 stage1() {
@@ -99,7 +90,7 @@ nested() {
 	check "nested: KVM is loaded anew" sh -c \
 		"rmmod kvm_amd kvm && modprobe kvm allow_unsafe_mappings=1 && modprobe kvm_amd"
 	same "nested: ends with ok on guestmemfs with kvm.allow_unsafe_mappings=1" ok \
-		"$(perform nested $mnt/limits)"
+		"$(perform $program nested $mnt/limits)"
 }
 
 # qemu FILE ARGUMENT...: QEMU with 64 MiB in FILE, which it makes if it must; it ends at

@@ -10,15 +10,6 @@ PAGES=pmd
 export PAGES
 
 . /job/tests/mappings.sh
-# perform PROGRAM OPERATION FILE: says in one word how it ended.
-perform() {
-	case $2 in
-	nested) /job/tests/nested "$3" ;;
-	vhost-scsi) /job/tests/vhostscsi "$3" "$(vhost_scsi_target)" ;;
-	*) "/job/tests/$1" "$2" "$3" ;;
-	esac 2>/dev/null
-}
-
 # works PROGRAM OPERATION [RESULT]: as on tmpfs, or with RESULT.
 works() {
 	local there want
