@@ -194,8 +194,8 @@ static int gmfs_clear_edges(struct inode *inode, loff_t from, loff_t to, u32 *fi
 }
 
 /*
- * [from, to), all in one block, has been punched and is zeroed. Free the block if that makes
- * it a hole that nobody sees: it is unmapped first, so that nobody writes meanwhile.
+ * [from, to), all in one block, has been punched and is zeroed. If that was the last part of
+ * the block, unmap the block, so that no task can write to it, and free it if it is zero.
  */
 static void gmfs_punch_part(struct inode *inode, loff_t from, loff_t to)
 {

@@ -6,16 +6,15 @@
  * is mounted with "pages" memremap_pages() makes them, and a direct map, as for memory
  * of a device: MEMORY_DEVICE_GENERIC, one folio a block. The last unmount removes both.
  *
- * 1. A folio has one reference of its own. Everybody else's is a *pin* to this file: of
- *    a device, of I/O on its way, of a pipe; or, from 6.17 on, that of a page table entry.
- *    A block is looked at after it has been unmapped, so then entries do not count. A walk
- *    of page tables without a lock (GUP fast) takes its reference before it looks at the
- *    entry again, so none comes once the entry has gone.
+ * 1. A folio has one reference of its own. Any other is a *pin*: a device, I/O on its way or
+ *    a pipe holds it. From 6.17 on page table entries hold references, too, so pins are
+ *    counted only after the block has been unmapped. GUP fast takes its reference and then
+ *    looks at the entry again, so it takes none once the entry has gone.
  * 2. A folio that was mapped belongs to its file's mapping, as in the page cache: futexes
  *    and those who set pages dirty look there. It is detached, with its lock held, before
  *    its block leaves the file or the inode goes.
- * 3. Pages stay while somebody pins one: after the last unmount a work item looks again
- *    until they can go. The module stays as long.
+ * 3. If a block is pinned at the last unmount, the pages and the module stay. A work item
+ *    looks again until the last pin is released, and then removes the pages.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -47,12 +46,12 @@ struct folio *gmfs_pool_folio(const struct gmfs_pool *p, u32 block)
 }
 
 /**
- * gmfs_pool_is_pinned - whether somebody has a reference to a block's pages
+ * gmfs_pool_is_pinned - whether a block's folio has other references than its own
  * @p: the pool
  * @block: the block; no page table maps it
  *
  * Context: any.
- * Return: false if none has, or the pool has no pages.
+ * Return: false if it has none, or the pool has no pages.
  */
 bool gmfs_pool_is_pinned(const struct gmfs_pool *p, u32 block)
 {
