@@ -83,7 +83,8 @@ reporting() {
 	guest_run "head -c 33554432 /dev/zero >/tmp/much"
 	before=$(allocated)
 	guest_run "rm /tmp/much"
-	check "$how: free page reporting: the file gets smaller" soon shrank_below $((before - 20))
+	# The guest reports what is free in pieces of 4 MiB: what else lies in them stays.
+	check "$how: free page reporting: the file gets smaller" soon shrank_below $((before - 8))
 	report info "$how: free page reporting: the file has $(allocated) MiB, $before before"
 	check "$how: guest: it reports no damage" guest_is_healthy
 }
