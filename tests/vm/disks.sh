@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # A guest whose disks QEMU opens with O_DIRECT, across a kexec. QEMU has the host's kernel read and
-# write the guest's RAM, which takes pages. On 6.12: on kho the guest hangs after the restore in
-# some runs, why is not known.
-# lab: memory=4G seconds=900 kernels=debian-6.12
+# write the guest's RAM, which takes pages.
+# lab: memory=4G seconds=900 kernels=debian-6.12,debian-7
 
 . /job/guest.sh
 
+# disk NAME FILE HOW: notified by port. The emulated CPU leaves the type of an event that it has
+# delivered in EXITINTINFO, though not as valid. From 6.14 on KVM emulates no instruction then
+# (svm_check_emulate_instruction()), and the guest's first write to a doorbell in memory after
+# the restore may need that: "KVM internal error. Suberror: 3", with RAM in tmpfs as well.
+disk() {
+	echo "-drive if=none,id=$1,file=$2,format=raw,$3" \
+		"-device virtio-blk-pci,drive=$1,disable-legacy=off,disable-modern=on"
+}
+
 disks() {
-	echo "-drive file=/job/disk-native,format=raw,if=virtio,cache=none,aio=native" \
-		"-drive file=/job/disk-uring,format=raw,if=virtio,cache=none,aio=io_uring" \
-		"-drive file=/dev/vda,format=raw,if=virtio,readonly=on"
+	disk native /job/disk-native cache=none,aio=native
+	disk uring /job/disk-uring cache=none,aio=io_uring
+	disk root /dev/vda readonly=on
 }
 
 # guest_fio: wait until fio in the guest has ended, and say with what.
@@ -44,7 +52,7 @@ stage1() {
 	umount $mnt
 	check "tree: it mounts with pages" mount_g -o pages
 	truncate -s $GUEST_MEM $GUEST_RAM
-	check "with pages: QEMU starts" guest_runs 60
+	check "with pages: QEMU starts" guest_runs 30
 	check "guest: it boots" guest_counts_on 2
 	check "guest: fio has begun" soon grep -aq 'GUEST fio begins' $guest_console
 	sleep 5
@@ -59,7 +67,7 @@ stage2() {
 	check "module: it loads" load
 	check "tree: it mounts with pages" mount_g -o pages
 	check "guest: fio had not ended before" sh -c "! grep -aq 'GUEST fio ends' $guest_console"
-	check "QEMU: it waits for the saved state" guest_runs 60 -incoming defer
+	check "QEMU: it waits for the saved state" guest_runs 30 -incoming defer
 	check "guest: it can be restored" guest_restore /job/guest/vm.sav
 	check "guest: it counts on after the restore" \
 		guest_counts_on "$(($(cat /job/guest/count) + 2))"
