@@ -53,9 +53,19 @@ static inline pfn_t gmfs_pfn_t(const struct vm_fault *vmf, unsigned long pfn)
 #endif
 
 /*
+ * Whether an insertion must be told that it is for a write, so that the entry can be written:
+ * the VMA's protection says so, but while soft-dirty is tracked or userfaultfd write-protects.
+ * Told, mm warns of any other entry in that place.
+ */
+static inline bool gmfs_insert_for_write(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_WRITE && !(pgprot_val(vma->vm_page_prot) & _PAGE_RW);
+}
+
+/*
  * With pfns not the VMA's protection: while soft-dirty is tracked it has no write in it, and
  * KVM does not fault for it. With pages, from 6.17 on, userfaultfd can have left a marker,
- * which insert_page_into_pte_locked() (mm/memory.c) takes for another page and warns.
+ * for which mm would begin the fault anew for ever.
  */
 static inline vm_fault_t gmfs_insert_pte(struct vm_fault *vmf, unsigned long pfn)
 {
@@ -68,25 +78,27 @@ static inline vm_fault_t gmfs_insert_pte(struct vm_fault *vmf, unsigned long pfn
 	if (vmf->flags & FAULT_FLAG_ORIG_PTE_VALID && !pte_none(vmf->orig_pte) &&
 	    !pte_present(vmf->orig_pte))
 		return VM_FAULT_SIGBUS;
-	return vmf_insert_page_mkwrite(vmf, pfn_to_page(pfn), vma->vm_flags & VM_WRITE);
+	return vmf_insert_page_mkwrite(vmf, pfn_to_page(pfn), gmfs_insert_for_write(vma));
 #else
 	return vmf_insert_mixed(vma, vmf->address, gmfs_pfn_t(vmf, pfn));
 #endif
 }
 
 /*
- * A table that is there already makes insert_pmd() warn (mm/huge_memory.c). None of pfns comes
- * while the caller holds invalidate_lock; with pages, from 6.17 on, MADV_GUARD_INSTALL and
- * userfaultfd can bring one after this look. The entry is never read-only in a VMA that is
- * not: without pages KVM would not fault, but fail.
+ * A table that is there already stays. With pages, from 6.17 on, MADV_GUARD_INSTALL and
+ * userfaultfd can bring one after this look: then nothing is entered, and the fault comes again.
+ * The entry is never read-only in a VMA that is not: without pages KVM would not fault, but fail.
  */
 static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn)
 {
-	bool write = vmf->vma->vm_flags & VM_WRITE;
+	bool write = gmfs_insert_for_write(vmf->vma);
 	pmd_t pmd = READ_ONCE(*vmf->pmd);
 
 	if (!pmd_none(pmd) && !pmd_leaf(pmd))
 		return VM_FAULT_FALLBACK;
+	/* One that was made read-only while writes were tracked. */
+	if (pmd_leaf(pmd) && !pmd_write(pmd))
+		write = vmf->vma->vm_flags & VM_WRITE;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 	return vmf->vma->vm_flags & VM_PFNMAP ?
 	       vmf_insert_pfn_pmd(vmf, pfn, write) :
@@ -98,16 +110,15 @@ static inline vm_fault_t gmfs_insert_pmd(struct vm_fault *vmf, unsigned long pfn
 
 /*
  * Another fault can bring a table of PMD entries at any time, and insert_pud() warns
- * of it if told that this is for a write. The VMA's protection lets one through, but
- * while soft-dirty is tracked: then no PUD entry is entered. Nor is one of folios: they are
- * as large as a block.
+ * of it if told that this is for a write: in a VMA that needs that no PUD entry is entered.
+ * Nor is one of folios: they are as large as a block.
  */
 static inline vm_fault_t gmfs_insert_pud(struct vm_fault *vmf, unsigned long pfn)
 {
 	bool write = vmf->vma->vm_flags & VM_WRITE;
 	pud_t pud;
 
-	if (write && !(pgprot_val(vmf->vma->vm_page_prot) & _PAGE_RW))
+	if (gmfs_insert_for_write(vmf->vma))
 		return VM_FAULT_FALLBACK;
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
 	if (!(vmf->vma->vm_flags & VM_PFNMAP))

@@ -152,6 +152,42 @@ static const char *op_userfaultfd(void)
 	return answer(ioctl(fd, UFFDIO_REGISTER, &reg));
 }
 
+static void on_alarm(int sig)
+{
+	static const char text[] = "endless\n";
+
+	(void)sig;
+	_exit(write(1, text, sizeof(text) - 1) < 0);
+}
+
+/*
+ * Have writes tracked by userfaultfd, and no longer. What was only read stays read-only, and
+ * the write that comes then has to be let through.
+ */
+static const char *op_wp_async(void)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_ASYNC,
+	};
+	char *q = map(file, LEN, 0, 2 * MIB);
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)q, LEN },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
+		return skip("no userfaultfd that tracks writes");
+	(void)*(volatile char *)q;
+	if (ioctl(fd, UFFDIO_REGISTER, &reg) || ioctl(fd, UFFDIO_UNREGISTER, &reg.range))
+		return answer(-1);
+	signal(SIGALRM, on_alarm);
+	alarm(20);
+	q[0] = 1;
+	return "ok";
+}
+
 /*
  * QEMU's ram_block_discard_range(), for balloon, virtio-mem and free page reporting:
  * punch, then MADV_DONTNEED. "zeroes" if that failed and the contents are gone.
@@ -181,7 +217,8 @@ static const struct op ops[] = {
 	{ "mremap-dontunmap", op_dontunmap }, { "mremap-grow", op_mremap_grow },
 	{ "mlock", op_mlock }, { "map-locked", op_map_locked },
 	{ "mincore", op_mincore }, { "map-populate", op_map_populate },
-	{ "userfaultfd", op_userfaultfd }, { "discard", op_discard },
+	{ "userfaultfd", op_userfaultfd }, { "wp-async", op_wp_async },
+	{ "discard", op_discard },
 	{ }
 };
 

@@ -58,6 +58,7 @@ stage1() {
 	limit guard-install EINVAL
 	limit mremap-dontunmap EINVAL
 	limit mremap-grow EFAULT
+	limit wp-async EINVAL
 	# They succeed, and bring no memory.
 	limit mlock "VmLck 0, empty"
 	limit map-locked "VmLck 0, empty"

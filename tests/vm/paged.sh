@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 # A pool mounted with pages: what that adds, and what stays as it is without.
-# lab: memory=7G limit=4500M append=guestmemfs=3G,memmap=3G$4G
+# lab: memory=7G limit=4500M kernels=kho,debian-6.12,debian-7 append=guestmemfs=3G,memmap=3G$4G
 # lab-debug: limit=9G
 
 # The largest entry that can map folios of 2 MiB.
@@ -47,11 +47,12 @@ operations() {
 	works limits userfaultfd EINVAL
 	# 6.12 has such memory in special mappings alone.
 	if [[ $PAGES = pud ]]; then
+		works limits wp-async EINVAL
 		works limits dodump EINVAL
 		works limits mlock "VmLck 0, ok"
 		works limits map-locked "VmLck 0, ok"
 	else
-		for op in dodump mlock map-locked; do works limits $op; done
+		for op in wp-async dodump mlock map-locked; do works limits $op; done
 	fi
 	rm -f $mnt/limits /tmp/limits
 }
@@ -149,6 +150,22 @@ unmounted() {
 	mount -o remount,nosparse $mnt
 }
 
+# The kernel warns if one thread's entry surprises the other.
+guards() {
+	local n
+	truncate -s 2M $mnt/guards
+	/job/tests/mapped fill $mnt/guards 1
+	n=$(/job/tests/guards $mnt/guards 5)
+	case $n in
+	skip:*)
+		skip "guards: a fault beside MADV_GUARD_INSTALL enters a page" "${n#skip: }" ;;
+	*)
+		check "guards: a fault beside MADV_GUARD_INSTALL enters a page" test "${n:-0}" -gt 0
+		report info "$n guards were installed" ;;
+	esac
+	rm $mnt/guards
+}
+
 private() {
 	local t
 	truncate -s 8M $mnt/p
@@ -185,6 +202,7 @@ stage1() {
 	harness entries
 	harness vmas
 	private
+	guards
 	pins
 	unmounted
 	same "in the end: all blocks are free" "$(stat -f -c %b $mnt)" "$(stat -f -c %f $mnt)"
