@@ -72,8 +72,29 @@ files() {
 	ln $mnt/d/f1 $mnt/hard
 }
 
+# One window gets page descriptors, and the next one does not.
+shortage() {
+	if ! insmod /job/guestmemfs_shortage.ko; then
+		skip "pages: without memory for the second window the mount fails" \
+			"$kernel has no kprobes"
+		return
+	fi
+	new_log >/dev/null
+	umount $mnt
+	refused "pages: without memory for the second window the mount fails" \
+		"pool guestmemfs cannot have pages: the kernel log says why" mount_g -o pages
+	logs "pages: the log names the window" "no pages for window $b_range: -ENOMEM"
+	same "pages: the first window has none either" 0 "$(cat $status/pages)"
+	rmmod guestmemfs_shortage
+	check "pages: with memory both windows get them" mount_g -o pages
+	same "pages: sysfs says so" 1 "$(cat $status/pages)"
+	umount $mnt
+	check "pages: the tree mounts without" mount_g
+}
+
 stage1() {
 	start
+	shortage
 	windows_are "two windows" $a_range $b_range
 	same "two windows: /proc/iomem has both" "$a_iomem $b_iomem" "$(iomem)"
 	same "two windows: each has a block for itself" 1150 "$(stat -f -c %b $mnt)"
