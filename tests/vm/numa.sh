@@ -220,6 +220,18 @@ places() {
 		"$(where $mnt/node0) $(where $mnt/node1)"
 }
 
+# A pool that is all on node 1.
+numa_maps() {
+	umount $far
+	check "pages: pool far mounts with them" mount -t guestmemfs -o pages far $far
+	truncate -s 8M $far/paged
+	holding /job/tests/mapped hold $far/paged
+	same "pages: numa_maps tells the node" N1=2048 \
+		"$(grep "$far/paged" "/proc/$!/numa_maps" | grep -o 'N[0-9]*=[0-9]*')"
+	kill $!
+	wait $! 2>/dev/null
+}
+
 stage1() {
 	start
 	check "two more pools: they mount" mount_others
@@ -247,6 +259,7 @@ stage2() {
 	places "after a kexec"
 	every_guest resume
 	every_guest guest_quit
+	numa_maps
 	umount $mnt $db $far
 	check "rmmod: succeeds" rmmod guestmemfs
 }
