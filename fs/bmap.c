@@ -106,8 +106,8 @@ unsigned long gmfs_file_map_pfn(struct inode *inode, pgoff_t pgoff, unsigned int
  * @inode: a regular file
  * @pgoff: page of the file
  *
- * The page cache has all others: those of holes, of blocks that are not written, and of
- * the block that EOF is in, whose folio reaches beyond.
+ * The page cache has all others: those of holes, of blocks that are not written or have a bad
+ * page, and of the block that EOF is in, whose folio reaches beyond. mm maps a whole folio.
  *
  * Context: no task changes blocks.
  * Return: the page, or NULL if the page cache has it, as for all in a pool without pages.
@@ -115,13 +115,16 @@ unsigned long gmfs_file_map_pfn(struct inode *inode, pgoff_t pgoff, unsigned int
 struct page *gmfs_file_find_page(struct inode *inode, pgoff_t pgoff)
 {
 	pgoff_t end = DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE);
+	struct gmfs_pool *p = gmfs_pool_of(inode);
 	unsigned long pfn;
 
-	if (!gmfs_pool_of(inode)->has_pages ||
+	if (!p->has_pages ||
 	    round_down(pgoff, GMFS_BLOCK_PAGES) + GMFS_BLOCK_PAGES > end)
 		return NULL;
 	pfn = gmfs_file_map_pfn(inode, pgoff, 0);
-	return pfn ? pfn_to_page(pfn) : NULL;
+	if (!pfn || gmfs_pool_is_bad(p, gmfs_pool_block(p, PFN_PHYS(pfn))))
+		return NULL;
+	return pfn_to_page(pfn);
 }
 
 /**
@@ -137,20 +140,23 @@ struct page *gmfs_file_find_page(struct inode *inode, pgoff_t pgoff)
  */
 int gmfs_file_read(struct inode *inode, loff_t pos, void *to, u32 len)
 {
+	struct gmfs_pool *p = gmfs_pool_of(inode);
 	u32 block, contiguous;
 	unsigned long left;
 	void *map;
 
 	block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT, &contiguous);
-	if (block == GMFS_HOLE || !gmfs_pool_is_written(gmfs_pool_of(inode), block, 1)) {
+	if (block == GMFS_HOLE || !gmfs_pool_is_written(p, block, 1)) {
 		memset(to, 0, len);
 		return 0;
 	}
-	map = gmfs_pool_map(gmfs_pool_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
+	if (gmfs_pool_until_bad(p, gmfs_pool_phys(p, block) + pos % GMFS_BLOCK_SIZE, len) < len)
+		return -EIO;
+	map = gmfs_pool_map(p, block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map)
 		return -ENOMEM;
 	left = copy_mc_to_kernel(to, map, len);
-	gmfs_pool_unmap(gmfs_pool_of(inode), map);
+	gmfs_pool_unmap(p, map);
 	return left ? -EIO : 0;
 }
 

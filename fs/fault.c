@@ -41,6 +41,13 @@ static bool takes(const struct vm_fault *vmf, unsigned int order)
 	       addr >= vma->vm_start && vma->vm_end - addr >= size;
 }
 
+/* Whether what an entry would map has a bad page: see fs/failure.c. */
+static bool has_bad(const struct vm_fault *vmf, unsigned long pfn, unsigned int order)
+{
+	return gmfs_pool_until_bad(gmfs_pool_of(file_inode(vmf->vma->vm_file)), PFN_PHYS(pfn),
+				   PAGE_SIZE << order) < PAGE_SIZE << order;
+}
+
 /*
  * Enter what the fault is about if the blocks are there and written, and @order fits.
  * Returns 0 if a block must be made ready first.
@@ -62,6 +69,8 @@ static vm_fault_t gmfs_map_written(struct vm_fault *vmf, unsigned int order)
 	pfn = gmfs_file_map_pfn(inode, pgoff, order);
 	if (!pfn)
 		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
+	if (has_bad(vmf, pfn, order))
+		return order ? VM_FAULT_FALLBACK : VM_FAULT_HWPOISON;
 
 	if (order == PUD_ORDER) {
 		WRITE_ONCE(gmfs_i(inode)->had_pud, true);
@@ -206,7 +215,8 @@ static bool looks_again(const struct vm_fault *vmf)
  *
  * Return: VM_FAULT_NOPAGE if it maps what was asked for; VM_FAULT_FALLBACK if a smaller
  * entry may; VM_FAULT_RETRY without the lock of mm, unless FAULT_FLAG_RETRY_NOWAIT;
- * VM_FAULT_SIGBUS behind EOF, without a free block, or if killed; VM_FAULT_OOM.
+ * VM_FAULT_SIGBUS behind EOF, without a free block, or if killed; VM_FAULT_HWPOISON if the
+ * page is bad; VM_FAULT_OOM.
  */
 vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
@@ -252,14 +262,18 @@ vm_fault_t gmfs_fault(struct vm_fault *vmf)
  * mm maps it, or copies it if this is a write.
  *
  * Context: as any fault; while the mapping is there, blocks stay as they are.
- * Return: 0 with @vmf->page set, or as filemap_fault().
+ * Return: 0 with @vmf->page set; VM_FAULT_HWPOISON if it is bad; or as filemap_fault().
  */
 vm_fault_t gmfs_private_fault(struct vm_fault *vmf)
 {
-	struct page *page = gmfs_file_find_page(file_inode(vmf->vma->vm_file), vmf->pgoff);
+	struct inode *inode = file_inode(vmf->vma->vm_file);
+	struct page *page = gmfs_file_find_page(inode, vmf->pgoff);
+	unsigned long pfn;
 
-	if (!page)
-		return filemap_fault(vmf);
+	if (!page) {
+		pfn = gmfs_file_find_pfn(inode, vmf->pgoff, 0);
+		return pfn && has_bad(vmf, pfn, 0) ? VM_FAULT_HWPOISON : filemap_fault(vmf);
+	}
 	get_page(page);
 	vmf->page = page;
 	return 0;

@@ -75,6 +75,12 @@ static bool is_bad(const void *from, size_t len)
 	return copy_mc_to_kernel(line, from, min(len, sizeof(line)));
 }
 
+/* How many of @len bytes, which are in one block, come before a bad page. */
+static u32 gmfs_until_bad(const struct gmfs_pool *p, u32 block, loff_t pos, u32 len)
+{
+	return gmfs_pool_until_bad(p, gmfs_pool_phys(p, block) + pos % GMFS_BLOCK_SIZE, len);
+}
+
 /*
  * One chunk. Fewer bytes than @len, and then -EFAULT or -EIO, if user memory faults for
  * good or the block's memory is bad.
@@ -82,6 +88,7 @@ static bool is_bad(const void *from, size_t len)
 static ssize_t gmfs_read_chunk(struct inode *inode, loff_t pos, u32 len,
 			       struct iov_iter *to)
 {
+	struct gmfs_pool *p = gmfs_pool_of(inode);
 	u32 block = gmfs_written_block(inode, pos);
 	size_t copied;
 	void *map;
@@ -89,13 +96,16 @@ static ssize_t gmfs_read_chunk(struct inode *inode, loff_t pos, u32 len,
 
 	if (block == GMFS_HOLE)
 		return iov_iter_zero(len, to) ?: -EFAULT;
-	map = gmfs_pool_map(gmfs_pool_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
+	len = gmfs_until_bad(p, block, pos, len);
+	if (!len)
+		return -EIO;
+	map = gmfs_pool_map(p, block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map)
 		return -ENOMEM;
 	copied = _copy_mc_to_iter(map, len, to);
 	if (!copied)
 		err = is_bad(map, len) ? -EIO : -EFAULT;
-	gmfs_pool_unmap(gmfs_pool_of(inode), map);
+	gmfs_pool_unmap(p, map);
 	return copied ?: err;
 }
 
@@ -155,6 +165,7 @@ static void gmfs_extend_to(struct inode *inode, loff_t size)
 static ssize_t gmfs_write_chunk(struct inode *inode, loff_t pos, u32 len,
 				struct iov_iter *from)
 {
+	struct gmfs_pool *p = gmfs_pool_of(inode);
 	size_t copied = 0;
 	u32 block;
 	void *map;
@@ -166,7 +177,12 @@ static ssize_t gmfs_write_chunk(struct inode *inode, loff_t pos, u32 len,
 	err = gmfs_ready_block(inode, pos, len, &block);
 	if (err)
 		goto out;
-	map = gmfs_pool_map(gmfs_pool_of(inode), block, pos % GMFS_BLOCK_SIZE, len);
+	len = gmfs_until_bad(p, block, pos, len);
+	if (!len) {
+		err = -EIO;
+		goto out;
+	}
+	map = gmfs_pool_map(p, block, pos % GMFS_BLOCK_SIZE, len);
 	if (!map) {
 		err = -ENOMEM;
 		goto out;
@@ -174,7 +190,7 @@ static ssize_t gmfs_write_chunk(struct inode *inode, loff_t pos, u32 len,
 	pagefault_disable();
 	copied = copy_from_iter(map, len, from);
 	pagefault_enable();
-	gmfs_pool_unmap(gmfs_pool_of(inode), map);
+	gmfs_pool_unmap(p, map);
 	if (copied) {
 		gmfs_extend_to(inode, pos + copied);
 		gmfs_inode_touch(inode);
@@ -217,7 +233,7 @@ static ssize_t gmfs_write_chunks(struct kiocb *iocb, struct iov_iter *from)
  *
  * Return: bytes written; -EINVAL without the mount option "fileio"; -EBUSY while
  * the tree is frozen; -ETXTBSY if the file has private mappings; -ENOSPC;
- * -EFBIG; -EFAULT; -ENOMEM; -EINTR if killed.
+ * -EFBIG; -EFAULT; -EIO if the memory is bad; -ENOMEM; -EINTR if killed.
  */
 ssize_t gmfs_write_iter(struct kiocb *iocb, struct iov_iter *from)
 {
@@ -265,6 +281,7 @@ static int gmfs_leave_hole(struct inode *out, loff_t pos_out)
 static int gmfs_copy_bytes(struct inode *in, loff_t pos_in, struct inode *out,
 			   loff_t pos_out, u32 len)
 {
+	struct gmfs_pool *p = gmfs_pool_of(out);
 	u32 block;
 	void *to;
 	int err;
@@ -272,13 +289,15 @@ static int gmfs_copy_bytes(struct inode *in, loff_t pos_in, struct inode *out,
 	err = gmfs_ready_block(out, pos_out, len, &block);
 	if (err)
 		return err;
-	to = gmfs_pool_map(gmfs_pool_of(out), block, pos_out % GMFS_BLOCK_SIZE, len);
+	if (gmfs_until_bad(p, block, pos_out, len) < len)
+		return -EIO;
+	to = gmfs_pool_map(p, block, pos_out % GMFS_BLOCK_SIZE, len);
 	if (!to)
 		return -ENOMEM;
 	filemap_invalidate_lock_shared(in->i_mapping);
 	err = gmfs_file_read(in, pos_in, to, len);
 	filemap_invalidate_unlock_shared(in->i_mapping);
-	gmfs_pool_unmap(gmfs_pool_of(out), to);
+	gmfs_pool_unmap(p, to);
 	return err;
 }
 

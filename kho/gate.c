@@ -5,7 +5,7 @@
  * The gate is @change of struct gmfs_handover. Each change of what an image describes is
  * made between gmfs_change_begin() and gmfs_change_end(), which hold it for reading.
  * Publishing, withdrawing, mounting and unmounting hold it for writing, so no image
- * describes half a change.
+ * describes half a change. So does the failure of a page, for which files must not change.
  *
  * 1. A change enters, marks the sealed image stale if it is the first one after a
  *    seal, is made, and leaves.

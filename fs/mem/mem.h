@@ -3,6 +3,7 @@
 #ifndef _GMFS_MEM_H
 #define _GMFS_MEM_H
 
+#include <linux/memremap.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
@@ -55,6 +56,7 @@ struct gmfs_window {
  * @has_pages: each window has a @pgmap; written when nothing is mounted
  * @uses_pages: what is mounted got @has_pages; written by mounts and the last unmount
  * @unpin: removes pages that were pinned at the last unmount
+ * @bad: its bad pages, or NULL; read under RCU; see fs/mem/bad.c
  */
 struct gmfs_pool {
 	struct gmfs_window *windows;
@@ -70,6 +72,7 @@ struct gmfs_pool {
 	bool has_pages;
 	bool uses_pages;
 	struct delayed_work unpin;
+	struct gmfs_bad_pages __rcu *bad;
 };
 
 /* In pool.c */
@@ -84,6 +87,7 @@ int gmfs_pool_alloc(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 t
 int gmfs_pool_fill(struct gmfs_pool *p, struct gmfs_fill *f);
 void gmfs_pool_unfill(struct gmfs_pool *p, struct gmfs_fill *f);
 phys_addr_t gmfs_pool_phys(const struct gmfs_pool *p, u32 block);
+u32 gmfs_pool_block(const struct gmfs_pool *p, phys_addr_t phys);
 u32 gmfs_pool_nr_usable(const struct gmfs_pool *p);
 int gmfs_pool_node(const struct gmfs_pool *p, u32 block);
 void gmfs_pool_free(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 to);
@@ -105,11 +109,21 @@ bool gmfs_pool_is_pinned(const struct gmfs_pool *p, u32 block);
 void gmfs_pool_detach_folios(struct gmfs_pool *p, const struct gmfs_extents *x, u32 from,
 			     u32 to);
 
+/* In bad.c */
+u64 gmfs_pool_until_bad(const struct gmfs_pool *p, phys_addr_t at, u64 len);
+bool gmfs_pool_is_bad(const struct gmfs_pool *p, u32 block);
+int gmfs_pool_record_bad(struct gmfs_pool *p, u32 block, phys_addr_t at);
+void gmfs_pool_forget_bad(struct gmfs_pool *p);
+
+/* In fs/failure.c */
+extern const struct dev_pagemap_ops gmfs_pagemap_ops;
+
 /* In withheld.c */
 void gmfs_pool_mark_mapped(struct gmfs_pool *p, u32 block, u32 nr);
 bool gmfs_devices_have_users(void);
 bool gmfs_pool_is_reached(const struct gmfs_pool *p, u32 block, bool devices);
 void gmfs_pool_withhold_free(struct gmfs_pool *p);
+void gmfs_pool_withhold_bad(struct gmfs_pool *p, u32 block);
 void gmfs_pool_give_back(struct gmfs_pool *p, const struct gmfs_extent *run, bool devices);
 u32 gmfs_pool_reclaim(struct gmfs_pool *p, bool devices);
 bool gmfs_pool_is_idle_zero(struct gmfs_pool *p, u32 block);

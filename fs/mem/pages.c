@@ -123,7 +123,7 @@ static void gmfs_clear_reserved(const struct gmfs_window *w)
 	}
 }
 
-static int gmfs_window_add_pages(struct gmfs_window *w)
+static int gmfs_window_add_pages(struct gmfs_pool *p, struct gmfs_window *w)
 {
 	struct dev_pagemap *pgmap = kzalloc(sizeof(*pgmap), GFP_KERNEL);
 	void *map;
@@ -135,6 +135,8 @@ static int gmfs_window_add_pages(struct gmfs_window *w)
 	pgmap->range.end = w->base + w->size - 1;
 	pgmap->nr_range = 1;
 	pgmap->vmemmap_shift = PMD_ORDER;
+	pgmap->ops = &gmfs_pagemap_ops;
+	pgmap->owner = p;
 	map = memremap_pages(pgmap, node_online(w->node) ? w->node : NUMA_NO_NODE);
 	if (IS_ERR(map)) {
 		kfree(pgmap);
@@ -181,7 +183,7 @@ static int gmfs_pool_add_pages(struct gmfs_pool *p)
 		return -ENOMEM;
 	}
 	for (i = 0; i < p->nr_windows && !err; i++)
-		err = gmfs_window_add_pages(&p->windows[i]);
+		err = gmfs_window_add_pages(p, &p->windows[i]);
 	if (err) {
 		pr_err("no pages for window 0x%llx@0x%llx: %pe\n", p->windows[i - 1].size,
 		       p->windows[i - 1].base, ERR_PTR(err));

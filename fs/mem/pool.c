@@ -336,6 +336,7 @@ err_release:
 void gmfs_pool_release(struct gmfs_pool *p)
 {
 	gmfs_pool_pages_exit(p);
+	gmfs_pool_forget_bad(p);
 	kvfree(p->withheld);
 	kvfree(p->mapped);
 	kvfree(p->zeroing);

@@ -44,6 +44,17 @@ phys_addr_t gmfs_pool_phys(const struct gmfs_pool *p, u32 block)
 	return w->base + ((u64)(block - w->start) << GMFS_BLOCK_SHIFT);
 }
 
+/* The block that a physical address is in; GMFS_HOLE if it is in no window. */
+u32 gmfs_pool_block(const struct gmfs_pool *p, phys_addr_t phys)
+{
+	const struct gmfs_window *w;
+
+	for (w = p->windows; w < p->windows + p->nr_windows; w++)
+		if (phys - w->base < w->size)
+			return w->start + ((phys - w->base) >> GMFS_BLOCK_SHIFT);
+	return GMFS_HOLE;
+}
+
 /* The NUMA node of a block's window. */
 int gmfs_pool_node(const struct gmfs_pool *p, u32 block)
 {
@@ -95,23 +106,32 @@ void gmfs_pool_unmap(struct gmfs_pool *p, void *map)
 }
 
 /**
- * gmfs_pool_zero - zero a part of a block
+ * gmfs_pool_zero - zero a part of a block, but no bad page of it
  * @p: the region
  * @block: the block
  * @from: first byte
  * @to: byte after the last
+ *
+ * Nobody can read a bad page, and the kernel's direct map may be without it.
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM if it could not be mapped.
  */
 int gmfs_pool_zero(struct gmfs_pool *p, u32 block, u32 from, u32 to)
 {
-	void *map = gmfs_pool_map(p, block, from, to - from);
+	void *map;
+	u32 len;
 
-	if (!map)
-		return -ENOMEM;
-	memset(map, 0, to - from);
-	gmfs_pool_unmap(p, map);
+	for (; from < to; from = ALIGN(from + len + 1, PAGE_SIZE)) {
+		len = gmfs_pool_until_bad(p, gmfs_pool_phys(p, block) + from, to - from);
+		if (!len)
+			continue;
+		map = gmfs_pool_map(p, block, from, len);
+		if (!map)
+			return -ENOMEM;
+		memset(map, 0, len);
+		gmfs_pool_unmap(p, map);
+	}
 	return 0;
 }
 

@@ -5,7 +5,8 @@
  * A block that no file has any more must not be given to another one while a device can
  * still write to it, or read it. Such a block is *withheld*: in use, and in no file.
  *
- * With pages a block is withheld while somebody pins it; see fs/mem/pages.c.
+ * With pages a block is withheld while somebody pins it; see fs/mem/pages.c. One with a bad page
+ * is withheld for ever; see fs/mem/bad.c.
  *
  * Without, nothing tells of one block whether a device reaches it: VFIO's type1 driver
  * takes the pfn that a page table has, and no reference. So a block that a shared mapping
@@ -90,11 +91,17 @@ void gmfs_pool_mark_mapped(struct gmfs_pool *p, u32 block, u32 nr)
  * @devices: gmfs_devices_have_users()
  *
  * Context: any.
- * Return: true if it is pinned, or a device may lead there.
+ * Return: true if it is pinned, or a device may reach it.
  */
 bool gmfs_pool_is_reached(const struct gmfs_pool *p, u32 block, bool devices)
 {
 	return gmfs_pool_is_pinned(p, block) || (devices && test_bit(block, p->mapped));
+}
+
+/* Whether a block must not get to another file. */
+static bool gmfs_is_to_be_withheld(const struct gmfs_pool *p, u32 block, bool devices)
+{
+	return gmfs_pool_is_reached(p, block, devices) || gmfs_pool_is_bad(p, block);
 }
 
 static void gmfs_withhold(struct gmfs_pool *p, u32 block)
@@ -120,7 +127,7 @@ void gmfs_pool_give_back(struct gmfs_pool *p, const struct gmfs_extent *run, boo
 	for (i = first; i < end; i++) {
 		/* Atomic: gmfs_pool_init_block() sets neighbours meanwhile. */
 		clear_bit(i, p->written);
-		if (gmfs_pool_is_reached(p, i, devices)) {
+		if (gmfs_is_to_be_withheld(p, i, devices)) {
 			gmfs_withhold(p, i);
 			gmfs_blocks_free(&p->blocks, first, i - first);
 			first = i + 1;
@@ -132,10 +139,10 @@ void gmfs_pool_give_back(struct gmfs_pool *p, const struct gmfs_extent *run, boo
 }
 
 /**
- * gmfs_pool_withhold_free - withhold free blocks that devices reach
+ * gmfs_pool_withhold_free - withhold free blocks that devices reach, and bad ones
  * @p: the pool
  *
- * A tree was built from an image, which knows nothing of devices.
+ * A tree was built from an image, which knows nothing of either.
  *
  * Context: no other task uses the pool; after gmfs_pool_reset(); may sleep.
  */
@@ -146,14 +153,32 @@ void gmfs_pool_withhold_free(struct gmfs_pool *p)
 
 	mutex_lock(&p->lock);
 	for (i = 0; i < p->blocks.nr; i++) {
-		if (gmfs_pool_is_reached(p, i, devices) && !gmfs_blocks_take(&p->blocks, i, 1))
+		if (gmfs_is_to_be_withheld(p, i, devices) &&
+		    !gmfs_blocks_take(&p->blocks, i, 1))
 			gmfs_withhold(p, i);
 		cond_resched();
 	}
 	mutex_unlock(&p->lock);
 	if (p->nr_withheld)
-		pr_info("%u free blocks are withheld, as a device may reach them: see \"Devices\" in guestmemfs.rst\n",
+		pr_info("%u free blocks are withheld, as a device may reach them or they are bad: see guestmemfs.rst\n",
 			p->nr_withheld);
+}
+
+/**
+ * gmfs_pool_withhold_bad - a page of a block has become bad
+ * @p: the pool
+ * @block: the block
+ *
+ * If a file has it, it is withheld when the file gives it up.
+ *
+ * Context: nobody allocates blocks, so none is reserved; may sleep.
+ */
+void gmfs_pool_withhold_bad(struct gmfs_pool *p, u32 block)
+{
+	mutex_lock(&p->lock);
+	if (!gmfs_blocks_take(&p->blocks, block, 1))
+		gmfs_withhold(p, block);
+	mutex_unlock(&p->lock);
 }
 
 /* Takes a block that no device reaches any more out of what is withheld. */
@@ -164,7 +189,7 @@ static u32 gmfs_next_unreached(struct gmfs_pool *p, u32 from, bool devices)
 	mutex_lock(&p->lock);
 	for (i = find_next_bit(p->withheld, p->blocks.nr, from); i < p->blocks.nr;
 	     i = find_next_bit(p->withheld, p->blocks.nr, i + 1))
-		if (!gmfs_pool_is_reached(p, i, devices)) {
+		if (!gmfs_is_to_be_withheld(p, i, devices)) {
 			__clear_bit(i, p->withheld);
 			WRITE_ONCE(p->nr_withheld, p->nr_withheld - 1);
 			break;
@@ -224,7 +249,8 @@ static bool gmfs_is_zero(const void *from, size_t len)
  * @block: the block; nothing maps it
  *
  * Context: the file's invalidate_lock is held for writing; may sleep.
- * Return: false if a device reaches it, it holds something else, or no memory maps it.
+ * Return: false if a device reaches it, it holds something else or has a bad page, or no memory
+ * maps it.
  */
 bool gmfs_pool_is_idle_zero(struct gmfs_pool *p, u32 block)
 {
@@ -235,6 +261,8 @@ bool gmfs_pool_is_idle_zero(struct gmfs_pool *p, u32 block)
 		return false;
 	if (!gmfs_pool_is_written(p, block, 1))
 		return true;
+	if (gmfs_pool_is_bad(p, block))
+		return false;
 	map = gmfs_pool_map(p, block, 0, GMFS_BLOCK_SIZE);
 	if (!map)
 		return false;
