@@ -20,11 +20,12 @@
  *
  *	/ {
  *		compatible = "guestmemfs-v2";
- *		incompatible-features = <u64>;	must be 0
+ *		incompatible-features = <u64>;	see GMFS_FEATURE_BAD_PAGES
  *		windows = <u64 base, u64 size> ...;	bytes
  *		block-size = <u64>;		bytes
  *		next-inode = <u64>;		above every inode number in use
  *		written-blocks = [bitmap];	bit n%8 of byte n/8 is block n
+ *		bad-pages = <u64 address, u64 seconds> ...;	only with that feature
  *		inode@N {			N: the number in hexadecimal
  *			mode = <u32>;		type and permissions, stat(2)
  *			owner = <u32 uid, u32 gid>;
@@ -50,6 +51,10 @@
  * clear holds nothing of the file's and reads as zeroes. Of two attributes of one name
  * the first counts.
  *
+ * A bad page has 4 KiB, at an ascending physical address, in a window of the list or in none;
+ * it failed at CLOCK_REALTIME. Its contents are lost, and no file gets its block. A
+ * reader that does not know of it would give it away, so it must refuse the image.
+ *
  * Another kernel may have the windows in another order, others beside them, and not all of
  * them: a window in which no file has a block may be absent.
  *
@@ -68,6 +73,11 @@
 #define GMFS_PROP_BLOCK_SIZE		"block-size"
 #define GMFS_PROP_NEXT_INODE		"next-inode"
 #define GMFS_PROP_WRITTEN		"written-blocks"
+#define GMFS_PROP_BAD_PAGES		"bad-pages"
+
+/* Bits of GMFS_PROP_INCOMPATIBLE. */
+#define GMFS_FEATURE_BAD_PAGES		1	/* there is GMFS_PROP_BAD_PAGES, not empty */
+#define GMFS_FEATURES_KNOWN		GMFS_FEATURE_BAD_PAGES
 
 #define GMFS_NODE_INODE			"inode@"
 #define GMFS_PROP_MODE			"mode"
@@ -91,7 +101,7 @@
 #define GMFS_ROOT_INO			1
 
 /*
- * An image of more inodes, of a longer name or target, of more attributes, or
+ * An image of more inodes or bad pages, of a longer name or target, of more attributes, or
  * larger as a whole is refused, and so is a larger pool, or a file that is larger than the
  * largest pool.
  */
@@ -102,6 +112,9 @@
 #define GMFS_MAX_NAME			255
 #define GMFS_MAX_TARGET			4095
 #define GMFS_MAX_XATTRS			4096	/* bytes an inode, packed */
+#define GMFS_MAX_BAD_PAGES		256	/* of a pool */
+#define GMFS_BAD_PAGE_SIZE		4096
+#define GMFS_MAX_BAD_PAGE		0xffffffffff000ULL	/* 52 bits of address */
 
 /**
  * DOC: the KHO carrier

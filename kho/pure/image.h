@@ -4,6 +4,7 @@
 
 #include <guestmemfs/abi.h>
 
+#include "../../fs/mem/pure/badpages.h"
 #include "../../fs/mem/pure/cmdline.h"
 #include "../../fs/mem/pure/extents.h"
 #include "fdt.h"
@@ -56,18 +57,22 @@ struct gmfs_image_inode {
 };
 
 /**
- * struct gmfs_layout - the windows of a pool
+ * struct gmfs_layout - the windows of a pool, and their bad pages
  * @windows: constant, in the order of their blocks' numbers
  * @nr_windows: how many, 1 to GMFS_MAX_WINDOWS
  * @block_size: bytes
  * @known: those in which files of the last kernel's can lie, a bit each; another one counts as
  *	absent to an image
+ * @bad: for an image that is written: the bad pages, by ascending addresses
+ * @nr_bad: how many
  */
 struct gmfs_layout {
 	const struct gmfs_range *windows;
 	u32 nr_windows;
 	u64 block_size;
 	u64 known;
+	const struct gmfs_bad_page *bad;
+	u32 nr_bad;
 };
 
 /*
@@ -77,6 +82,7 @@ struct gmfs_layout {
 #define GMFS_IMAGE_INODE	192
 #define GMFS_IMAGE_NAME(len)	((len) + 1 + 8)
 #define GMFS_IMAGE_EXTENT	12	/* three cells */
+#define GMFS_IMAGE_BAD_PAGE	16	/* four */
 
 /*
  * The largest next inode number that an image may have. Far below S64_MAX, which is the
@@ -85,6 +91,7 @@ struct gmfs_layout {
 #define GMFS_MAX_NEXT_INO	((u64)S64_MAX - U32_MAX)
 
 u32 gmfs_layout_blocks(const struct gmfs_layout *layout);
+u64 gmfs_image_max(const struct gmfs_layout *layout);
 u64 gmfs_image_room(const struct gmfs_layout *layout);
 
 /**
@@ -109,6 +116,8 @@ struct gmfs_image_window {
  * @next_ino: above every inode number in use
  * @written: bitmap of the blocks that were touched, one bit each, LSB first
  * @nr_inodes: how many there are
+ * @bad: its bad pages; see gmfs_image_bad_page(); also of one that was refused
+ * @nr_bad: how many
  * @why: if it was refused: the reason
  */
 struct gmfs_image {
@@ -120,6 +129,8 @@ struct gmfs_image {
 	u64 next_ino;
 	const u8 *written;
 	u32 nr_inodes;
+	const u8 *bad;
+	u32 nr_bad;
 	char why[120];
 	/* private: */
 	struct gmfs_fdt_reader fdt;
@@ -142,5 +153,8 @@ int gmfs_image_next(const struct gmfs_image *img, u32 *pos,
 struct gmfs_extent gmfs_image_extent(const struct gmfs_image_inode *inode, u32 n);
 u32 gmfs_image_block(const struct gmfs_image *img, u32 block);
 u32 gmfs_image_first(const struct gmfs_image *img);
+struct gmfs_bad_page gmfs_image_bad_page(const struct gmfs_image *img, u32 n);
+size_t gmfs_image_renew(const void *image, size_t size, void *buf, size_t max,
+			const struct gmfs_bad_page *bad, u32 nr_bad);
 
 #endif /* _GMFS_IMAGE_H */

@@ -131,12 +131,15 @@ enum {
  * struct root - properties of the root, which may come in any order
  * @seen: those of all versions
  * @nr_written: bytes of written-blocks
+ * @bad_len: bytes of bad-pages
+ * @features: bits that a reader must know
  * @windows: the property of version 2, of @windows_len bytes; or NULL
  * @windows_len: bytes
  * @region: the property of version 1, or NULL
  */
 struct root {
-	u32 seen, nr_written;
+	u32 seen, nr_written, bad_len;
+	u64 features;
 	const u8 *windows;
 	u32 windows_len;
 	const u8 *region;
@@ -153,11 +156,15 @@ static int gmfs_check_root_prop(struct gmfs_image *img, const struct gmfs_fdt_to
 				      "its version is neither " GMFS_COMPATIBLE " nor "
 				      GMFS_COMPATIBLE_V1);
 	} else if (!strcmp(t->name, GMFS_PROP_INCOMPATIBLE) && t->len == 8) {
-		if (get_unaligned_be64(t->data))
+		root->features = get_unaligned_be64(t->data);
+		if (root->features & ~(u64)GMFS_FEATURES_KNOWN)
 			return refuse(img, -EPROTONOSUPPORT,
 				      "it uses features this module does not know (0x%llx)",
-				      (unsigned long long)get_unaligned_be64(t->data));
+				      (unsigned long long)root->features);
 		root->seen |= SEEN_INCOMPATIBLE;
+	} else if (!strcmp(t->name, GMFS_PROP_BAD_PAGES)) {
+		img->bad = t->data;
+		root->bad_len = t->len;
 	} else if (!strcmp(t->name, GMFS_PROP_WINDOWS)) {
 		root->windows = t->data;
 		root->windows_len = t->len;
@@ -191,6 +198,25 @@ static bool gmfs_take_ranges(struct gmfs_image *img, const struct root *root)
 	       !(root->windows_len % RANGE_BYTES);
 }
 
+/* The list, unless it makes no sense: then there is none. */
+static bool gmfs_take_bad_pages(struct gmfs_image *img, const struct root *root)
+{
+	u32 i, nr = root->bad_len / sizeof(struct gmfs_bad_page);
+	u64 next = 0, at;
+
+	if (!nr != !(root->features & GMFS_FEATURE_BAD_PAGES) || nr > GMFS_MAX_BAD_PAGES ||
+	    root->bad_len % sizeof(struct gmfs_bad_page))
+		return false;
+	for (i = 0; i < nr; i++) {
+		at = gmfs_image_bad_page(img, i).at;
+		if (at < next || at % GMFS_BAD_PAGE_SIZE || at > GMFS_MAX_BAD_PAGE)
+			return false;
+		next = at + GMFS_BAD_PAGE_SIZE;
+	}
+	img->nr_bad = nr;
+	return true;
+}
+
 static int gmfs_check_root(struct gmfs_image *img, const void *buf, size_t size,
 			   const struct gmfs_layout *layout)
 {
@@ -217,6 +243,8 @@ static int gmfs_check_root(struct gmfs_image *img, const void *buf, size_t size,
 	}
 	if (!img->version)
 		return refuse(img, -EPROTONOSUPPORT, "it has no version");
+	if (!gmfs_take_bad_pages(img, &root))
+		return refuse(img, -EINVAL, "its list of bad pages is malformed");
 	if (root.seen != SEEN_ALL || !img->block_size || !gmfs_take_ranges(img, &root)) {
 		img->nr_windows = 0;
 		return refuse(img, -EINVAL, "a property of the root is missing or malformed");

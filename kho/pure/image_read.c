@@ -44,6 +44,23 @@ static bool parse_ino(const char *name, u64 *ino)
 	return true;
 }
 
+/**
+ * gmfs_image_bad_page - one of the bad pages of an image
+ * @img: the image
+ * @n: which one, below @img->nr_bad
+ *
+ * Return: the page.
+ */
+struct gmfs_bad_page gmfs_image_bad_page(const struct gmfs_image *img, u32 n)
+{
+	const u8 *cells = img->bad + n * 2 * sizeof(u64);
+
+	return (struct gmfs_bad_page){
+		.at = get_unaligned_be64(cells),
+		.when = get_unaligned_be64(cells + sizeof(u64)),
+	};
+}
+
 /* Skips to the end of a node just begun, nodes inside it included. */
 static int gmfs_skip_node(const struct gmfs_fdt_reader *r, u32 *pos)
 {

@@ -28,7 +28,7 @@ static void put_pair(struct gmfs_fdt_writer *w, const char *name, u32 a, u32 b)
 	put_u64(w, name, (u64)a << 32 | b);
 }
 
-/* The tree's frame, the root's properties except the bitmap, all the names. */
+/* The tree's frame, the root's properties except the bitmap and bad pages, all the names. */
 #define FIXED_BYTES	1024
 
 /**
@@ -47,6 +47,25 @@ u32 gmfs_layout_blocks(const struct gmfs_layout *layout)
 }
 
 /**
+ * gmfs_image_max - how large an image can be
+ * @layout: the windows, whose heads' slots have it
+ *
+ * Return: bytes.
+ */
+u64 gmfs_image_max(const struct gmfs_layout *layout)
+{
+	u64 max = 0;
+	u32 i, n;
+
+	for (i = 0; i < layout->nr_windows; i++) {
+		n = layout->windows[i].size / layout->block_size;
+		max += GMFS_HEAD_BLOCKS(n) * layout->block_size / GMFS_NR_SLOTS -
+		       GMFS_SLOT_IMAGE;
+	}
+	return min_t(u64, max, GMFS_MAX_IMAGE);
+}
+
+/**
  * gmfs_image_room - how much room for inodes and names every image has
  * @layout: the windows
  *
@@ -58,17 +77,27 @@ u32 gmfs_layout_blocks(const struct gmfs_layout *layout)
  */
 u64 gmfs_image_room(const struct gmfs_layout *layout)
 {
-	u64 nr = gmfs_layout_blocks(layout), max = 0, n;
-	u32 i;
+	u64 nr = gmfs_layout_blocks(layout);
 
-	for (i = 0; i < layout->nr_windows; i++) {
-		n = layout->windows[i].size / layout->block_size;
-		max += GMFS_HEAD_BLOCKS(n) * layout->block_size / GMFS_NR_SLOTS -
-		       GMFS_SLOT_IMAGE;
-	}
-	return min_t(u64, max, GMFS_MAX_IMAGE) - FIXED_BYTES -
+	return gmfs_image_max(layout) - FIXED_BYTES -
 	       layout->nr_windows * 2 * sizeof(u64) - DIV_ROUND_UP(nr, 8) -
 	       nr * GMFS_IMAGE_EXTENT;
+}
+
+static void put_bad_pages(struct gmfs_fdt_writer *w, const struct gmfs_bad_page *bad, u32 nr)
+{
+	size_t prop;
+	u32 i;
+
+	put_u64(w, GMFS_PROP_INCOMPATIBLE, nr ? GMFS_FEATURE_BAD_PAGES : 0);
+	if (!nr)
+		return;
+	prop = gmfs_fdt_open_prop(w, GMFS_PROP_BAD_PAGES);
+	for (i = 0; i < nr; i++) {
+		gmfs_fdt_append_u64(w, bad[i].at);
+		gmfs_fdt_append_u64(w, bad[i].when);
+	}
+	gmfs_fdt_close_prop(w, prop);
 }
 
 /**
@@ -76,7 +105,7 @@ u64 gmfs_image_room(const struct gmfs_layout *layout)
  * @w: the writer
  * @buf: where to, or NULL to only measure
  * @max: bytes at @buf
- * @layout: the windows it is bound to
+ * @layout: the windows it is bound to, and bad pages
  * @next_ino: above every inode number in use
  *
  * The caller adds the property GMFS_PROP_WRITTEN, then inodes in ascending
@@ -94,7 +123,7 @@ void gmfs_image_begin(struct gmfs_fdt_writer *w, void *buf, size_t max,
 	prop = gmfs_fdt_open_prop(w, GMFS_PROP_COMPATIBLE);
 	gmfs_fdt_append(w, GMFS_COMPATIBLE, sizeof(GMFS_COMPATIBLE));
 	gmfs_fdt_close_prop(w, prop);
-	put_u64(w, GMFS_PROP_INCOMPATIBLE, 0);
+	put_bad_pages(w, layout->bad, layout->nr_bad);
 	prop = gmfs_fdt_open_prop(w, GMFS_PROP_WINDOWS);
 	for (i = 0; i < layout->nr_windows; i++) {
 		gmfs_fdt_append_u64(w, layout->windows[i].base);
@@ -156,4 +185,66 @@ size_t gmfs_image_end(struct gmfs_fdt_writer *w)
 {
 	gmfs_fdt_end_node(w);
 	return gmfs_fdt_finish(w);
+}
+
+/* One token of another image; what is about bad pages is left out. */
+static void gmfs_copy_token(struct gmfs_fdt_writer *w, const struct gmfs_fdt_token *t)
+{
+	size_t prop;
+
+	switch (t->kind) {
+	case GMFS_FDT_BEGIN_NODE:
+		gmfs_fdt_begin_node(w, t->name);
+		break;
+	case GMFS_FDT_END_NODE:
+		gmfs_fdt_end_node(w);
+		break;
+	case GMFS_FDT_PROP:
+		if (!strcmp(t->name, GMFS_PROP_INCOMPATIBLE) ||
+		    !strcmp(t->name, GMFS_PROP_BAD_PAGES))
+			break;
+		prop = gmfs_fdt_open_prop(w, t->name);
+		gmfs_fdt_append(w, t->data, t->len);
+		gmfs_fdt_close_prop(w, prop);
+		break;
+	default:
+		break;
+	}
+}
+
+/**
+ * gmfs_image_renew - write an image anew, with other bad pages
+ * @image: an image that gmfs_image_check() has accepted
+ * @size: bytes at @image
+ * @buf: where to, or NULL to only measure
+ * @max: bytes at @buf
+ * @bad: the bad pages, by ascending addresses
+ * @nr_bad: how many
+ *
+ * Return: its size in bytes, as gmfs_fdt_finish(); 0 if @image is malformed.
+ */
+size_t gmfs_image_renew(const void *image, size_t size, void *buf, size_t max,
+			const struct gmfs_bad_page *bad, u32 nr_bad)
+{
+	struct gmfs_fdt_reader r;
+	struct gmfs_fdt_writer w;
+	struct gmfs_fdt_token t;
+	bool began = false;
+	u32 pos = 0;
+
+	if (gmfs_fdt_open(&r, image, size))
+		return 0;
+	gmfs_fdt_start(&w, buf, max);
+	do {
+		if (gmfs_fdt_next(&r, &pos, &t))
+			return 0;
+		gmfs_copy_token(&w, &t);
+		/* In the root, before its nodes. */
+		if (!began)
+			put_bad_pages(&w, bad, nr_bad);
+		began = true;
+	} while (t.kind != GMFS_FDT_END);
+	size = gmfs_fdt_finish(&w);
+	/* It has more names than the writer can keep. */
+	return buf && !w.max ? 0 : size;
 }

@@ -52,7 +52,7 @@ enum gmfs_belief {
  * @known: the windows that belong to the pool, a bit each
  * @disputed: a window belongs to another pool, or to this one without its main window
  * @slot: the newest sealed slot
- * @size: bytes of its image
+ * @size: bytes of its image, or of that which an open slot has had
  * @stamp: of the newest slot, or of the one that is wrong
  * @dated: the slot that @stamp is of is whole
  * @why: why heads that are not empty have no sealed image

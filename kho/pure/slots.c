@@ -405,7 +405,8 @@ static int gmfs_check_image(const struct gmfs_head *head, int nr, struct gmfs_fo
  * The image itself remains to be checked, by gmfs_image_check().
  *
  * Return: 0 and @found->size; -ENOENT if nothing has a seal; or with
- * @found->why: -EUCLEAN if changes were begun and never sealed;
+ * @found->why: -EUCLEAN if changes were begun and never sealed, and @found->size of the
+ * image before, or 0;
  * -EPROTONOSUPPORT if it is of another version; -ENXIO if it is of another
  * pool, or a window is absent that it needs; -EBADMSG if it is damaged.
  */
@@ -437,10 +438,11 @@ int gmfs_head_find(struct gmfs_head *head, struct gmfs_found *found)
 	}
 	if (bad || newest < 0)
 		return bad ?: -ENOENT;
+	err = gmfs_check_image(head, newest, found);
 	if (get32(gmfs_slot(head, newest)->state) == GMFS_OPEN)
 		return refuse(found, -EUCLEAN,
 			      "the kernel that had the region last did not leave an image (a crash?)");
-	return gmfs_check_image(head, newest, found);
+	return err;
 }
 
 /**

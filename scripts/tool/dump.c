@@ -287,6 +287,8 @@ static int show_image(const void *buf, size_t size, const struct gmfs_layout *la
 	printf("Blocks of %s; %u inodes, the next is %llu; files have %llu blocks, %s\n",
 	       human(img.block_size), nr_nodes, img.next_ino, blocks,
 	       human(blocks * img.block_size));
+	for (i = 0; i < img.nr_bad; i++)
+		printf("Bad page at 0x%llx\n", gmfs_image_bad_page(&img, i).at);
 	print_tree(&img, good);
 	return !good;
 }
@@ -309,7 +311,9 @@ struct heads {
 
 static void init_heads(struct heads *h, u32 nr)
 {
-	h->layout = (struct gmfs_layout){ h->ranges, nr, BLOCK_SIZE, ~0ULL };
+	h->layout = (struct gmfs_layout){
+		.windows = h->ranges, .nr_windows = nr, .block_size = BLOCK_SIZE, .known = ~0ULL,
+	};
 	h->head = (struct gmfs_head){ .layout = &h->layout, .maps = h->maps };
 }
 

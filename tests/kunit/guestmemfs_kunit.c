@@ -531,7 +531,8 @@ static const struct corruption {
 } corruptions[] = {
 	{ "nothing", 0, GMFS_PROP_INCOMPATIBLE, 1, 0, 0 },
 	{ "version", 0, GMFS_PROP_COMPATIBLE, 0, 0, -EPROTONOSUPPORT },
-	{ "feature", 0, GMFS_PROP_INCOMPATIBLE, 1, 1, -EPROTONOSUPPORT },
+	{ "feature", 0, GMFS_PROP_INCOMPATIBLE, 1, 2, -EPROTONOSUPPORT },
+	{ "bad pages, but none", 0, GMFS_PROP_INCOMPATIBLE, 1, 1, -EINVAL },
 	{ "window elsewhere", 0, GMFS_PROP_WINDOWS, 0, 2, -ENXIO },
 	{ "window of a head alone", 0, GMFS_PROP_WINDOWS, 3, SZ_2M, -EINVAL },
 	{ "window that begins in a block", 0, GMFS_PROP_WINDOWS, 1, SZ_4K, -EINVAL },

@@ -20,7 +20,9 @@
 #define MIB		(1ULL << 20)
 
 static const struct gmfs_range window = { 4096 * MIB, 64 * MIB };
-static const struct gmfs_layout layout = { &window, 1, 2 * MIB, 1 };
+static const struct gmfs_layout layout = {
+	.windows = &window, .nr_windows = 1, .block_size = 2 * MIB, .known = 1,
+};
 
 static void put_names(struct gmfs_fdt_writer *w, const char *names, size_t len, const u64 *inodes)
 {

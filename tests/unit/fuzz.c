@@ -73,7 +73,7 @@ static u32 nr_of(u32 percent)
 	return max(nr * percent / 100, (u64)1);
 }
 
-enum { NR_IMAGES = 6 };
+enum { NR_IMAGES = 7 };
 
 /* The layout, or one with the windows in another order, others, fewer, or not all known. */
 static const struct gmfs_layout *some_layout(const struct gmfs_layout *from)
@@ -115,6 +115,7 @@ static void mutations(const void *arg)
 	static const struct gmfs_layout vm = { &vm_window, 1, 2 << 20, 1 };
 	const struct gmfs_layout *layouts[NR_IMAGES] = {
 		&tree_layout, &tree_layout, &vm, &vm, &tree_layout_v1, &tree_layout,
+		&tree_layout,
 	};
 	u32 nr = nr_of(70), n, k, accepted = 0;
 	struct gmfs_image img;
@@ -127,6 +128,7 @@ static void mutations(const void *arg)
 	images[3] = corpus_image("corpus/guests.hex", &sizes[3]);
 	images[4] = tree_image_of(1, &sizes[4]);
 	images[5] = tree_image(&sizes[5]);
+	images[6] = tree_image_with_bad(&sizes[6]);
 	for (k = 0; k < NR_IMAGES; k++)
 		expect_eq(gmfs_image_check(&img, images[k], sizes[k], layouts[k]), 0);
 	for (n = 0; n < nr; n++) {

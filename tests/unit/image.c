@@ -170,6 +170,67 @@ static void golden_v2_written(const void *arg)
 	free(image);
 }
 
+static void expect_bad(const struct gmfs_image *img)
+{
+	struct gmfs_bad_page page;
+	u32 i;
+
+	expect_eq(img->nr_bad, tree_nr_bad);
+	for (i = 0; i < tree_nr_bad; i++) {
+		page = gmfs_image_bad_page(img, i);
+		expect(!memcmp(&page, &tree_bad[i], sizeof(page)), "page %u", i);
+	}
+}
+
+/* An image with bad pages, written once. The tree is the same. */
+static void golden_bad(const void *arg)
+{
+	struct gmfs_image img;
+	size_t size, written;
+	void *golden = calloc(1, GOLDEN_WINDOW);
+	void *image = tree_image_with_bad(&written);
+
+	size = read_hex("golden-bad-pages.hex", golden, GOLDEN_WINDOW);
+	expect_tree(2, golden, size);
+	expect_eq(gmfs_image_check(&img, golden, size, &tree_layout), 0);
+	expect_bad(&img);
+	expect_eq(size, written);
+	expect(!memcmp(golden, image, size), "what is written");
+	free(golden);
+	free(image);
+}
+
+/* From the beginning, and then without. */
+static void bad_written(const void *arg)
+{
+	struct gmfs_layout layout = tree_layout;
+	u8 image[1024], other[4096];
+	struct gmfs_fdt_writer w;
+	struct gmfs_image img;
+	size_t prop, size;
+	void *tree;
+
+	layout.bad = tree_bad;
+	layout.nr_bad = tree_nr_bad;
+	gmfs_image_begin(&w, image, sizeof(image), &layout, 2);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
+	gmfs_fdt_append(&w, tree_written, sizeof(tree_written));
+	gmfs_fdt_close_prop(&w, prop);
+	size = gmfs_image_end(&w);
+	expect_eq(gmfs_image_check(&img, image, size, &tree_layout), -EINVAL);
+	expect(strstr(img.why, "no root"), "said '%s'", img.why);
+	/* It is refused, and its pages are as bad as before. */
+	expect_bad(&img);
+	tree = tree_image_with_bad(&size);
+	size = gmfs_image_renew(tree, size, other, sizeof(other), NULL, 0);
+	expect_tree(2, other, size);
+	expect_eq(gmfs_image_check(&img, other, size, &tree_layout), 0);
+	expect_eq(img.nr_bad, 0);
+	for (prop = 0; prop < size; prop++)
+		expect(!gmfs_image_renew(other, prop, NULL, 0, tree_bad, 1), "%zu bytes", prop);
+	free(tree);
+}
+
 /* What the tests write as version 1 is what version 1 wrote. */
 static void golden_v1_written(const void *arg)
 {
@@ -245,6 +306,9 @@ static const struct row {
 #define BAD(name, ...)		REFUSED(name, -EINVAL, "malformed", __VA_ARGS__)
 #define FINE(name, ...)		REFUSED(name, 0, "", __VA_ARGS__)
 #define ROOT(name, err, why, ...) REFUSED(name, err, why, SET, "/", __VA_ARGS__)
+#define BAD_PAGES(name, err, why, feature, ...) \
+	{ name, err, why, { { SET, "/", "incompatible-features", CELLS(0, feature) }, \
+			    { SET, "/", "bad-pages", __VA_ARGS__ } } }
 #define EXTENT(name, err, why, ...) \
 	REFUSED(name, err, why, SET, "3", "extents", CELLS(__VA_ARGS__))
 #define INODES(name, why, ino, ...) \
@@ -261,11 +325,30 @@ static const struct row {
 	ROOT("shorter version", -EPROTONOSUPPORT, "version", "compatible", TEXT("guestmemfs-v\0")),
 	REFUSED("no version", -EPROTONOSUPPORT, "no version", DEL, "/", "compatible"),
 	ROOT("incompatible feature", -EPROTONOSUPPORT, "features",
-	     "incompatible-features", CELLS(0, 1)),
+	     "incompatible-features", CELLS(0, 2)),
+	ROOT("incompatible feature beside one that is known", -EPROTONOSUPPORT, "features",
+	     "incompatible-features", CELLS(0, 3)),
 	ROOT("last incompatible feature", -EPROTONOSUPPORT, "features",
 	     "incompatible-features", CELLS(1u << 31, 0)),
 	REFUSED("features missing", -EINVAL, "root is missing", DEL, "/", "incompatible-features"),
 	ROOT("features too short", -EINVAL, "root is missing", "incompatible-features", CELLS(0)),
+	BAD_PAGES("a bad page", 0, "", 1, CELLS(1, 0x5000, 0, 7)),
+	BAD_PAGES("bad pages, side by side and in no window", 0, "", 1,
+		  CELLS(0, 0, 0, 0, 1, 0x5000, 0, 7, 1, 0x6000, 9, 7, 0xfffff, 0xfffff000, -1, -1)),
+	BAD_PAGES("bad pages without the feature", -EINVAL, "bad pages", 0,
+		  CELLS(1, 0x5000, 0, 7)),
+	BAD_PAGES("the feature, and no bad page", -EINVAL, "bad pages", 1, TEXT("")),
+	ROOT("the feature alone", -EINVAL, "bad pages", "incompatible-features", CELLS(0, 1)),
+	BAD_PAGES("bad pages, one twice", -EINVAL, "bad pages", 1,
+		  CELLS(1, 0x5000, 0, 7, 1, 0x5000, 0, 8)),
+	BAD_PAGES("bad pages out of order", -EINVAL, "bad pages", 1,
+		  CELLS(1, 0x6000, 0, 7, 1, 0x5000, 0, 7)),
+	BAD_PAGES("a bad page that is not aligned", -EINVAL, "bad pages", 1,
+		  CELLS(1, 0x5800, 0, 7)),
+	BAD_PAGES("a bad page beyond any memory", -EINVAL, "bad pages", 1,
+		  CELLS(0x100000, 0, 0, 7)),
+	BAD_PAGES("bad pages not whole", -EINVAL, "bad pages", 1, CELLS(1, 0x5000, 0, 7, 1)),
+	BAD_PAGES("a bad page cut off", -EINVAL, "bad pages", 1, CELLS(1, 0x5000)),
 	V1("region missing", -EINVAL, "root is missing", DEL, "/", "region"),
 	REGION("region too short", -EINVAL, "root is missing", 1, 0, 0),
 	REGION("region too long", -EINVAL, "root is missing", 1, 0, 0, 64 MIB, 2, 0, 0, 64 MIB),
@@ -908,6 +991,8 @@ void image_tests(void)
 	unit_run("image", "golden image of version 2", golden_v2, NULL);
 	unit_run("image", "golden image of version 2: written to the same bytes",
 		 golden_v2_written, NULL);
+	unit_run("image", "golden image with bad pages", golden_bad, NULL);
+	unit_run("image", "bad pages, and none any more", bad_written, NULL);
 	unit_run("image", "buffers too short", short_buffers, NULL);
 	run_table("image", edited, rows);
 	run_table("image in a pool", place, placed);

@@ -160,6 +160,24 @@ void *tree_image(size_t *size)
 	return tree_image_of(2, size);
 }
 
+const struct gmfs_bad_page tree_bad[] = {
+	{ (4ULL << 30) + 0x205000, 1800000000 }, { 8ULL << 30, 1800000001 },
+	{ 16ULL << 30, 1800000002 },
+};
+const u32 tree_nr_bad = ARRAY_SIZE(tree_bad);
+
+void *tree_image_with_bad(size_t *size)
+{
+	size_t old;
+	void *image = tree_image(&old), *renewed;
+
+	*size = gmfs_image_renew(image, old, NULL, 0, tree_bad, tree_nr_bad);
+	renewed = malloc(*size);
+	expect_eq(gmfs_image_renew(image, old, renewed, *size, tree_bad, tree_nr_bad), *size);
+	free(image);
+	return renewed;
+}
+
 void seal_v1(const struct gmfs_head *head, int nr, const void *image, size_t size,
 	     u64 generation, const struct gmfs_stamp *now, u32 state)
 {
@@ -277,8 +295,15 @@ bool tree_is_good(const struct gmfs_image *img)
 	u32 pos = gmfs_image_first(img), nr = 0;
 	struct gmfs_image_inode i;
 	u8 used[MOST_BLOCKS] = { 0 };
+	u64 next = 0, at;
 	int err;
+	u32 n;
 
+	for (n = 0; n < img->nr_bad; n++, next = at + 1) {
+		at = gmfs_image_bad_page(img, n).at;
+		if (at < next || at % 4096 || n == 256)
+			return false;
+	}
 	for (; (err = gmfs_image_next(img, &pos, &i)) > 0; nr++)
 		if (i.flags & ~GMFS_FLAGS_KNOWN || !good_extents(img, &i, used) || !good_xattrs(&i))
 			return false;

@@ -35,6 +35,11 @@ void *tree_image_of(u32 version, size_t *size);
 void *tree_image(size_t *size);	/* of version 2 */
 const struct gmfs_layout *tree_layout_of(u32 version);
 
+/* In each window a page, and one in none. */
+extern const struct gmfs_bad_page tree_bad[];
+extern const u32 tree_nr_bad;
+void *tree_image_with_bad(size_t *size);
+
 /* What slot @nr has that version 1 wrote, but for the date record. */
 void seal_v1(const struct gmfs_head *head, int nr, const void *image, size_t size,
 	     u64 generation, const struct gmfs_stamp *now, u32 state);

@@ -148,6 +148,7 @@ int main(void)
 	fill_tests();
 	cmdline_tests();
 	places_tests();
+	badpages_tests();
 	fdt_tests();
 	xattrs_tests();
 	image_tests();

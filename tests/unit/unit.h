@@ -68,6 +68,7 @@ void extents_tests(void);
 void fill_tests(void);
 void cmdline_tests(void);
 void places_tests(void);
+void badpages_tests(void);
 void fdt_tests(void);
 void xattrs_tests(void);
 void image_tests(void);

@@ -76,7 +76,7 @@ stage2() {
 	rmmod guestmemfs_peek
 	look "version is neither guestmemfs-v2 nor guestmemfs-v1"
 	discard
-	plant fdtput -t x /job/planted / incompatible-features 0 1
+	plant fdtput -t x /job/planted / incompatible-features 0 2
 }
 
 stage3() {
