@@ -71,6 +71,9 @@ static vm_fault_t gmfs_map_written(struct vm_fault *vmf, unsigned int order)
 		return order > PMD_ORDER ? VM_FAULT_FALLBACK : 0;
 	if (has_bad(vmf, pfn, order))
 		return order ? VM_FAULT_FALLBACK : VM_FAULT_HWPOISON;
+	/* An entry from before a page of it was bad, which came after mm had looked for one. */
+	if (!order && pmd_leaf(READ_ONCE(*vmf->pmd)))
+		return VM_FAULT_NOPAGE;
 
 	if (order == PUD_ORDER) {
 		WRITE_ONCE(gmfs_i(inode)->had_pud, true);

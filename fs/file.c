@@ -88,6 +88,7 @@ int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to,
 	gmfs_wish_for(inode, vma, &wish);
 	err = gmfs_pool_alloc(gmfs_pool_of(inode), &gmfs_i(inode)->extents,
 			      from >> GMFS_BLOCK_SHIFT, gmfs_blocks_for(to), &wish);
+	gmfs_spaces_sync(inode, from >> GMFS_BLOCK_SHIFT, gmfs_blocks_for(to));
 	count_blocks(inode);
 	return err;
 }
@@ -140,8 +141,10 @@ static int gmfs_shrink(struct inode *inode, loff_t old, loff_t size)
 		i_size_write(inode, old);
 		return err;
 	}
+	gmfs_spaces_drop(inode, gmfs_blocks_for(size), U32_MAX);
 	gmfs_pool_free(gmfs_pool_of(inode), x, gmfs_blocks_for(size), U32_MAX);
 	gmfs_punched_forget(inode, gmfs_blocks_for(size), U32_MAX);
+	gmfs_spaces_sync(inode, gmfs_blocks_for(size), U32_MAX);
 	count_blocks(inode);
 	return 0;
 }
@@ -211,8 +214,10 @@ static void gmfs_punch_part(struct inode *inode, loff_t from, loff_t to)
 			       (to - base) >> PAGE_SHIFT, min(nr, GMFS_BLOCK_PAGES)))
 		return;
 	gmfs_file_unmap(inode, base, base + GMFS_BLOCK_SIZE);
-	if (gmfs_pool_is_idle_zero(gmfs_pool_of(inode), block) && !gmfs_extents_reserve(x, 1))
+	if (gmfs_pool_is_idle_zero(gmfs_pool_of(inode), block) && !gmfs_extents_reserve(x, 1)) {
+		gmfs_spaces_drop(inode, at, at + 1);
 		gmfs_pool_free(gmfs_pool_of(inode), x, at, at + 1);
+	}
 }
 
 static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
@@ -232,6 +237,7 @@ static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
 	if (!err)
 		err = gmfs_clear_edges(inode, from, to, &first, &last);
 	if (!err && first < last) {
+		gmfs_spaces_drop(inode, first, last);
 		gmfs_pool_free(gmfs_pool_of(inode), x, first, last);
 		gmfs_punched_forget(inode, first, last);
 	}
@@ -241,6 +247,7 @@ static int gmfs_punch_hole(struct inode *inode, loff_t from, loff_t to)
 		gmfs_punch_part(inode, from, (loff_t)first << GMFS_BLOCK_SHIFT);
 		gmfs_punch_part(inode, (loff_t)last << GMFS_BLOCK_SHIFT, to);
 	}
+	gmfs_spaces_sync(inode, from >> GMFS_BLOCK_SHIFT, gmfs_blocks_for(to));
 	count_blocks(inode);
 	return err;
 }

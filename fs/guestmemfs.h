@@ -149,6 +149,8 @@ static inline struct gmfs_handover *gmfs_gate(const struct inode *inode)
  *	held for reading
  * @punched: regular files: pages of blocks that have been punched in part, a bitmap for each
  *	such block; protected by the mapping's invalidate_lock, held for writing
+ * @spaces: regular files: extents that memory_failure() knows; see fs/spaces.c
+ * @spaces_lock: held to change @spaces, and by who does not hold invalidate_lock to read it
  * @xattrs: extended attributes, packed as in an image; protected by @xattr_lock of
  *	the tree
  * @btime: when it was created
@@ -159,6 +161,10 @@ struct gmfs_inode {
 	atomic_t block_users;
 	bool had_pud;
 	struct xarray punched;
+#if GMFS_HAVE_PFN_SPACES
+	struct rb_root_cached spaces;
+	spinlock_t spaces_lock;
+#endif
 	struct gmfs_xattrs xattrs;
 	struct timespec64 btime;
 };
@@ -181,6 +187,7 @@ void gmfs_trees_unload(void);
 void gmfs_trees_destroy(void);
 int gmfs_trees_wait(void);
 struct gmfs_tree *gmfs_tree_find(const char *name);
+struct gmfs_tree *gmfs_tree_at(phys_addr_t phys);
 int gmfs_charge(struct gmfs_tree *tree, u32 bytes);
 void gmfs_uncharge(struct gmfs_tree *tree, u32 bytes);
 int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why);
@@ -271,6 +278,7 @@ void gmfs_mpol_show(struct seq_file *m, const struct gmfs_mpol *mpol);
 
 /* In punched.c */
 bool gmfs_punched_note(struct inode *inode, u32 at, u32 first, u32 last, u32 nr);
+void gmfs_punched_clear(struct inode *inode, u32 at, u32 page);
 void gmfs_punched_forget(struct inode *inode, u32 from, u32 to);
 
 /* In prepare.c */
@@ -289,6 +297,26 @@ int gmfs_file_resize(struct inode *inode, loff_t size);
 vm_fault_t gmfs_huge_fault(struct vm_fault *vmf, unsigned int order);
 vm_fault_t gmfs_fault(struct vm_fault *vmf);
 vm_fault_t gmfs_private_fault(struct vm_fault *vmf);
+
+/* In failure.c */
+void gmfs_check_bad(struct inode *inode);
+size_t gmfs_bad_list(struct gmfs_tree *tree, char *buf, size_t size);
+void gmfs_failure_init(void);
+void gmfs_failure_exit(void);
+
+/* In spaces.c */
+#if GMFS_HAVE_PFN_SPACES
+void gmfs_spaces_drop(struct inode *inode, u32 from, u32 to);
+void gmfs_spaces_sync(struct inode *inode, u32 from, u32 to);
+#else
+static inline void gmfs_spaces_drop(struct inode *inode, u32 from, u32 to)
+{
+}
+
+static inline void gmfs_spaces_sync(struct inode *inode, u32 from, u32 to)
+{
+}
+#endif
 
 /* In pagecache.c */
 extern const struct address_space_operations gmfs_address_space_operations;

@@ -256,6 +256,7 @@ void gmfs_inode_evict(struct inode *inode)
 
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
+	gmfs_spaces_drop(inode, 0, U32_MAX);
 	if (!inode->i_nlink)
 		gmfs_pool_free(&tree->pool, &gi->extents, 0, U32_MAX);
 	else

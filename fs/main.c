@@ -123,6 +123,7 @@ static int __init gmfs_init(void)
 	err = gmfs_trees_load();
 	if (err)
 		goto err_register;
+	gmfs_failure_init();
 	return 0;
 
 err_register:
@@ -142,6 +143,7 @@ err_trees:
 static void __exit gmfs_exit(void)
 {
 	gmfs_super_unregister();
+	gmfs_failure_exit();
 	gmfs_trees_unload();
 	gmfs_super_exit();
 	gmfs_status_exit();

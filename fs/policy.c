@@ -172,7 +172,9 @@ static int gmfs_move_to_wish(struct inode *inode, struct vm_area_struct *vma,
 	if (err)
 		return err;
 	filemap_invalidate_lock(inode->i_mapping);
+	gmfs_spaces_drop(inode, from, to);
 	err = gmfs_pool_move(p, x, from, to, wish);
+	gmfs_spaces_sync(inode, from, to);
 	filemap_invalidate_unlock(inode->i_mapping);
 	gmfs_change_end(gmfs_gate(inode));
 	return err;

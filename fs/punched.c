@@ -46,6 +46,24 @@ bool gmfs_punched_note(struct inode *inode, u32 at, u32 first, u32 last, u32 nr)
 }
 
 /**
+ * gmfs_punched_clear - a page has failed
+ * @inode: a regular file
+ * @at: block of the file
+ * @page: page of the block
+ *
+ * It may have been written since it was punched.
+ *
+ * Context: as gmfs_punched_note().
+ */
+void gmfs_punched_clear(struct inode *inode, u32 at, u32 page)
+{
+	unsigned long *pages = xa_load(&gmfs_i(inode)->punched, at);
+
+	if (pages)
+		clear_bit(page, pages);
+}
+
+/**
  * gmfs_punched_forget - drop the notes about some blocks, or all
  * @inode: a regular file
  * @from: first block of the file

@@ -68,6 +68,7 @@ static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image *img
 	struct gmfs_tree *tree = gmfs_tree(sb);
 	dev_t dev = MKDEV(i->major, i->minor);
 	struct inode *inode = gmfs_inode_alloc(sb, i->ino, i->mode, dev);
+	int err;
 
 	if (IS_ERR(inode))
 		return PTR_ERR(inode);
@@ -93,7 +94,10 @@ static int gmfs_build_inode(struct super_block *sb, const struct gmfs_image *img
 		atomic64_sub(i_size_read(inode) + 1, &tree->room);
 		return inode->i_link ? 0 : -ENOMEM;
 	}
-	return gmfs_take_extents(&tree->pool, gmfs_i(inode), img, i);
+	err = gmfs_take_extents(&tree->pool, gmfs_i(inode), img, i);
+	gmfs_spaces_sync(inode, 0, U32_MAX);
+	gmfs_check_bad(inode);
+	return err;
 }
 
 /* Give a name to an inode. The first one takes over the inode's reference. */

@@ -250,6 +250,33 @@ static ssize_t gmfs_image_read(struct file *file, struct kobject *kobj,
 	return len;
 }
 
+#define BAD_LIST	(GMFS_MAX_BAD_PAGES * 80)	/* bytes at most */
+
+static ssize_t gmfs_bad_read(struct file *file, struct kobject *kobj, GMFS_BIN_ATTRIBUTE *attr,
+			     char *buf, loff_t pos, size_t count)
+{
+	struct gmfs_tree *tree = tree_of(kobj);
+	char *list = kvmalloc(BAD_LIST, GFP_KERNEL);
+	ssize_t len;
+
+	if (!list)
+		return -ENOMEM;
+	if (down_read_killable(&tree->handover.change)) {
+		kvfree(list);
+		return -EINTR;
+	}
+	len = gmfs_bad_list(tree, list, BAD_LIST);
+	up_read(&tree->handover.change);
+	len = memory_read_from_buffer(buf, count, &pos, list, len);
+	kvfree(list);
+	return len;
+}
+
+static const struct bin_attribute bad_attr = {
+	.attr	= { .name = "bad_pages", .mode = 0400 },
+	.read	= gmfs_bad_read,
+};
+
 static const struct bin_attribute image_attr = {
 	.attr	= { .name = "image", .mode = 0400 },
 	.read	= gmfs_image_read,
@@ -340,6 +367,8 @@ int gmfs_status_add(struct gmfs_handover *h)
 		err = sysfs_create_group(&tree->kobj, &group);
 	if (!err)
 		err = sysfs_create_bin_file(&tree->kobj, &image_attr);
+	if (!err)
+		err = sysfs_create_bin_file(&tree->kobj, &bad_attr);
 	return err;
 }
 

@@ -29,6 +29,10 @@ static struct inode *gmfs_alloc_inode(struct super_block *sb)
 	atomic_set(&gi->block_users, 0);
 	gi->had_pud = false;
 	xa_init(&gi->punched);
+#if GMFS_HAVE_PFN_SPACES
+	gi->spaces = RB_ROOT_CACHED;
+	spin_lock_init(&gi->spaces_lock);
+#endif
 	return &gi->vfs;
 }
 

@@ -183,6 +183,24 @@ struct gmfs_tree *gmfs_tree_find(const char *name)
 }
 
 /**
+ * gmfs_tree_at - find the tree whose pool has some memory
+ * @phys: physical address
+ *
+ * Context: the module is loaded.
+ * Return: the tree, or NULL if none that is loaded has it.
+ */
+struct gmfs_tree *gmfs_tree_at(phys_addr_t phys)
+{
+	struct gmfs_tree *tree;
+
+	list_for_each_entry(tree, &trees, list)
+		if (tree->loading == GMFS_LOADED &&
+		    gmfs_pool_block(&tree->pool, phys) != GMFS_HOLE)
+			return tree;
+	return NULL;
+}
+
+/**
  * gmfs_charge - take room that an inode, a name or an attribute has in an image
  * @tree: the tree
  * @bytes: how much, at most; gmfs_uncharge() gives it back
@@ -242,6 +260,9 @@ int gmfs_tree_attach(struct super_block *sb, bool discard, const char **why)
 			h->sealed = true;
 			err = gmfs_set_empty_image(h);
 		}
+		/* It was wiped, and the empty tree's has the bad pages. */
+		if (!err)
+			gmfs_publish_bad(h);
 	}
 	if (!err && !h->quarantine)
 		err = gmfs_build_tree(sb);

@@ -142,6 +142,14 @@ static inline void gmfs_page_clear_reserved(struct page *page)
 #endif
 }
 
+/* 6.19 lets memory_failure() know what pfns a file has. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0) && IS_ENABLED(CONFIG_MEMORY_FAILURE)
+#include <linux/memory-failure.h>
+#define GMFS_HAVE_PFN_SPACES 1
+#else
+#define GMFS_HAVE_PFN_SPACES 0
+#endif
+
 /* Without it only the kernel's own memory has pages. */
 #ifndef CONFIG_ZONE_DEVICE
 static inline void *memremap_pages(struct dev_pagemap *pgmap, int nid)

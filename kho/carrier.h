@@ -40,6 +40,8 @@ struct gmfs_slots {
  * @err: 0 or -errno, as from gmfs_slots_retrieve()
  * @image: for kvfree(), or NULL
  * @size: bytes at @image
+ * @opened: the image before changes that were never sealed, for kvfree(), or NULL
+ * @opened_size: bytes at @opened
  * @version: of the main window's head, 0 without one
  * @disputed: a window belongs to another pool, or the main window is absent
  * @why: why the heads are not accepted
@@ -48,6 +50,8 @@ struct gmfs_left {
 	int err;
 	void *image;
 	size_t size;
+	void *opened;
+	size_t opened_size;
 	u32 version;
 	bool disputed;
 	char why[160];

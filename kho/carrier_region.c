@@ -268,8 +268,8 @@ static u64 known(const struct gmfs_found *found, int err)
 /**
  * gmfs_slots_retrieve - get the image that is in the heads
  * @s: the carrier
- * @left: zeroed; the image is set on success, -ETIME and -ESTALE, and the reason on failure but
- *	-ENOENT and -ENOMEM
+ * @left: zeroed; the image is set on success, -ETIME and -ESTALE, that of before on -EUCLEAN,
+ *	and the reason on failure but -ENOENT and -ENOMEM
  *
  * It stays in the heads. If firmware began this kernel, an image of an earlier boot is
  * wiped, so that no later kernel believes it. Afterwards the layout says which windows are
@@ -300,6 +300,12 @@ int gmfs_slots_retrieve(struct gmfs_slots *s, struct gmfs_left *left)
 			gmfs_head_copy(&s->head, &found, left->image);
 		else
 			err = -ENOMEM;
+	}
+	if (err == -EUCLEAN && found.size) {
+		left->opened = kvmalloc(found.size, GFP_KERNEL);
+		left->opened_size = found.size;
+		if (left->opened)
+			gmfs_head_copy(&s->head, &found, left->opened);
 	}
 	gmfs_unmap_heads(s);
 	left->err = err;

@@ -116,6 +116,7 @@ int gmfs_seal_image(struct gmfs_handover *h, const void *image, size_t size);
 /* In publish.c */
 int gmfs_set_active(struct gmfs_handover *h, bool on);
 void gmfs_thaw(struct gmfs_handover *h);
+void gmfs_publish_bad(struct gmfs_handover *h);
 void gmfs_publish_init(struct gmfs_handover *h);
 void gmfs_publish_exit(struct gmfs_handover *h);
 

@@ -54,12 +54,13 @@ static void gmfs_put_empty_root(struct gmfs_fdt_writer *w)
 	gmfs_fdt_end_node(w);
 }
 
-/* The mounted tree, or the empty one. Returns the bytes it takes. */
-static size_t gmfs_write_image(struct gmfs_handover *h, void *buf, size_t max)
+/* The mounted tree, or the empty one, of a pool as @layout says. Returns the bytes it takes. */
+static size_t gmfs_write_image(struct gmfs_handover *h, const struct gmfs_layout *layout,
+			       void *buf, size_t max)
 {
 	struct gmfs_fdt_writer w;
 
-	gmfs_image_begin(&w, buf, max, &h->layout, atomic64_read(&h->last_ino) + 1);
+	gmfs_image_begin(&w, buf, max, layout, atomic64_read(&h->last_ino) + 1);
 	gmfs_put_written(h, &w);
 	if (h->mounted)
 		h->ops->write_inodes(h, &w);
@@ -79,11 +80,25 @@ static size_t gmfs_write_image(struct gmfs_handover *h, void *buf, size_t max)
  */
 void *gmfs_make_image(struct gmfs_handover *h, size_t *size, gfp_t gfp)
 {
+	struct gmfs_layout layout = h->layout;
 	void *image;
+	u64 over;
 
-	*size = gmfs_write_image(h, NULL, 0);
+	layout.bad = gmfs_pool_bad(h->pool, &layout.nr_bad);
+	*size = gmfs_write_image(h, &layout, NULL, 0);
+	/*
+	 * Inodes take less than they are charged, mostly; if not, bad pages may find no room.
+	 * Files come first.
+	 */
+	if (*size > gmfs_image_max(&layout) && layout.nr_bad) {
+		over = DIV_ROUND_UP_ULL(*size - gmfs_image_max(&layout), GMFS_IMAGE_BAD_PAGE);
+		layout.nr_bad -= min_t(u64, over, layout.nr_bad);
+		gmfs_log(h, pr_err, "the image is full, and has no room for %u bad pages: remove files\n",
+			 (u32)over);
+		*size = gmfs_write_image(h, &layout, NULL, 0);
+	}
 	image = kvmalloc(*size, gfp);
-	if (image && WARN_ON_ONCE(gmfs_write_image(h, image, *size) != *size)) {
+	if (image && WARN_ON_ONCE(gmfs_write_image(h, &layout, image, *size) != *size)) {
 		kvfree(image);
 		return NULL;
 	}

@@ -135,6 +135,73 @@ void gmfs_thaw(struct gmfs_handover *h)
 	gmfs_switch_active(h, false, GFP_KERNEL | __GFP_NOFAIL);
 }
 
+/* The image anew, with the bad pages that are known now; or NULL. */
+static void *gmfs_renew_image(struct gmfs_handover *h, size_t *size)
+{
+	const struct gmfs_bad_page *bad;
+	void *image;
+	u32 nr;
+
+	/* The head has the mounted tree's, as nothing has changed since. */
+	if (!h->image)
+		return gmfs_make_image(h, size, GFP_KERNEL);
+	bad = gmfs_pool_bad(h->pool, &nr);
+	*size = gmfs_image_renew(h->image, h->image_size, NULL, 0, bad, nr);
+	image = kvmalloc(*size, GFP_KERNEL);
+	if (image && (!*size || gmfs_image_renew(h->image, h->image_size, image, *size, bad,
+						 nr) != *size)) {
+		kvfree(image);
+		return NULL;
+	}
+	return image;
+}
+
+/**
+ * gmfs_publish_bad - the image that there is gets the bad pages that are known now
+ * @h: the tree
+ *
+ * The one that is published, waits for a mount, or is sealed in the head of a tree that has not
+ * changed since. One in quarantine stays as it is. If there is no memory the image stays as it
+ * was, which the log tells: it describes the files still.
+ *
+ * Context: @h->change is held for writing; may sleep.
+ */
+void gmfs_publish_bad(struct gmfs_handover *h)
+{
+	size_t size;
+	void *image;
+	int err;
+	u32 nr;
+
+	lockdep_assert_held_write(&h->change);
+	gmfs_pool_bad(h->pool, &nr);
+	if (!nr || h->quarantine || h->wiped || (!h->image && !(h->mounted && h->sealed)))
+		return;
+	image = gmfs_renew_image(h, &size);
+	/* Into the other slot, with a higher generation. */
+	err = image ? gmfs_slots_publish(&h->slots, image, size) : -ENOMEM;
+	if (err) {
+		kvfree(image);
+		gmfs_log(h, pr_err, "until the tree changes, a kexec forgets that a page is bad: %pe\n",
+			 ERR_PTR(err));
+		return;
+	}
+	h->sealed = true;
+	gmfs_pin(h, false);
+	if (!h->image) {
+		kvfree(image);
+		return;
+	}
+	gmfs_set_image(h, image, size, h->image_inodes);
+	if (h->frozen && gmfs_kho_is_on()) {
+		gmfs_kho_withdraw(&h->kho);
+		err = gmfs_publish_copy(h);
+	}
+	if (err)
+		gmfs_log(h, pr_warn, "KHO does not take the image (%pe): the next kernel finds it in the region\n",
+			 ERR_PTR(err));
+}
+
 static void gmfs_wipe(struct gmfs_handover *h)
 {
 	int err;

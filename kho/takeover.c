@@ -49,6 +49,22 @@ static void gmfs_report_absent(struct gmfs_handover *h, const struct gmfs_image 
 	}
 }
 
+/* Those of an image that is refused, too: they are a property of the memory. */
+static void gmfs_take_bad_pages(struct gmfs_handover *h, const struct gmfs_image *img)
+{
+	struct gmfs_bad_page page;
+	u32 i;
+
+	for (i = 0; i < img->nr_bad; i++) {
+		page = gmfs_image_bad_page(img, i);
+		if (gmfs_pool_record_bad(h->pool, &page) == -ENOMEM)
+			gmfs_log(h, pr_warn, "out of memory: that the page at 0x%llx is bad is forgotten\n",
+				 page.at);
+	}
+	if (img->nr_bad)
+		gmfs_log(h, pr_info, "%u pages are bad: see bad_pages in sysfs\n", img->nr_bad);
+}
+
 /* @other: why it goes to quarantine, if its check finds no better reason; or NULL. */
 static void gmfs_take_image(struct gmfs_handover *h, void *image, size_t size,
 			    const char *from, const char *other)
@@ -67,6 +83,7 @@ static void gmfs_take_image(struct gmfs_handover *h, void *image, size_t size,
 		gmfs_report_absent(h, img);
 		gmfs_log(h, pr_info, "took over %u inodes from %s\n", img->nr_inodes, from);
 	}
+	gmfs_take_bad_pages(h, img);
 	kfree(img);
 	if (err || other)
 		return;
@@ -120,6 +137,18 @@ static void gmfs_take_copy(struct gmfs_handover *h, struct gmfs_left *head, stru
 	gmfs_take_image(h, copy->image, copy->size, "KHO", why);
 }
 
+/* Of an image that is not believed, or of a head that a crash left open, nothing else counts. */
+static void gmfs_take_bad_of(struct gmfs_handover *h, const void *image, size_t size)
+{
+	struct gmfs_image *img = kmalloc(sizeof(*img), GFP_KERNEL | __GFP_NOFAIL);
+
+	if (image) {
+		gmfs_image_check(img, image, size, &h->layout);
+		gmfs_take_bad_pages(h, img);
+	}
+	kfree(img);
+}
+
 static int gmfs_take_head(struct gmfs_handover *h, struct gmfs_left *head, bool kho_is_bad)
 {
 	h->sealed = !head->err && is_current(head);
@@ -127,6 +156,7 @@ static int gmfs_take_head(struct gmfs_handover *h, struct gmfs_left *head, bool 
 		gmfs_take_image(h, head->image, head->size, "the region", NULL);
 		return 0;
 	}
+	gmfs_take_bad_of(h, head->image, head->size);
 	kvfree(head->image);
 	if (head->err == -ENOENT && !kho_is_bad) {
 		h->sealed = true;
@@ -140,23 +170,36 @@ static int gmfs_take_head(struct gmfs_handover *h, struct gmfs_left *head, bool 
 	return 0;
 }
 
+static int gmfs_take_found(struct gmfs_handover *h, struct gmfs_left *head)
+{
+	struct gmfs_copy copy;
+	int err;
+
+	err = head->err == -ENOMEM ? -ENOMEM : gmfs_kho_retrieve(&h->kho, &copy);
+	if (!err) {
+		gmfs_take_copy(h, head, &copy);
+		return 0;
+	}
+	if (err == -ENOENT || err == -EIO)
+		return gmfs_take_head(h, head, err == -EIO);
+	kvfree(head->image);
+	gmfs_log(h, pr_err, "cannot take over what the last kernel left: %pe\n", ERR_PTR(err));
+	return err;
+}
+
 /* Begin with what the last kernel left, or with an empty tree. */
 static int gmfs_take_over(struct gmfs_handover *h)
 {
 	struct gmfs_left head = { 0 };
-	struct gmfs_copy copy;
 	int err;
 
 	gmfs_slots_retrieve(&h->slots, &head);
-	err = head.err == -ENOMEM ? -ENOMEM : gmfs_kho_retrieve(&h->kho, &copy);
-	if (!err) {
-		gmfs_take_copy(h, &head, &copy);
-		return 0;
+	err = gmfs_take_found(h, &head);
+	if (!err && head.opened) {
+		gmfs_take_bad_of(h, head.opened, head.opened_size);
+		gmfs_publish_bad(h);
 	}
-	if (err == -ENOENT || err == -EIO)
-		return gmfs_take_head(h, &head, err == -EIO);
-	kvfree(head.image);
-	gmfs_log(h, pr_err, "cannot take over what the last kernel left: %pe\n", ERR_PTR(err));
+	kvfree(head.opened);
 	return err;
 }
 

@@ -2,11 +2,12 @@
 /**
  * DOC: bad pages
  *
- * A page whose memory has failed is recorded for as long as the module is loaded. No fault
- * enters it. The file that has its block keeps the other pages; once no file has the block, it
- * is withheld.
+ * A page whose memory has failed is recorded, and the image takes the record along. No fault
+ * enters the page. The file that has its block keeps the other pages; once no file has the
+ * block, it is withheld.
  *
- * The pages' descriptors cannot hold this: the tail pages of a block share theirs.
+ * The pages' descriptors, if there are any, cannot hold this: the tail pages of a block share
+ * theirs.
  */
 #define pr_fmt(fmt) "guestmemfs: " fmt
 
@@ -18,31 +19,16 @@
 #include "mem.h"
 
 /**
- * struct gmfs_bad_pages - the bad pages of a pool
+ * struct gmfs_bad_list - the bad pages of a pool
  * @rcu: frees it when no reader is left
  * @nr: how many
- * @at: their physical addresses, ascending
+ * @e: by ascending addresses; some may be in no window of the pool
  */
-struct gmfs_bad_pages {
+struct gmfs_bad_list {
 	struct rcu_head rcu;
 	u32 nr;
-	phys_addr_t at[] __counted_by(nr);
+	struct gmfs_bad_page e[] __counted_by(nr);
 };
-
-/* The index of the first one at @at or behind. */
-static u32 gmfs_bad_find(const struct gmfs_bad_pages *bad, phys_addr_t at)
-{
-	u32 from = 0, to = bad->nr, mid;
-
-	while (from < to) {
-		mid = from + (to - from) / 2;
-		if (bad->at[mid] < at)
-			from = mid + 1;
-		else
-			to = mid;
-	}
-	return from;
-}
 
 /**
  * gmfs_pool_until_bad - how much of a piece of memory comes before its first bad page
@@ -55,15 +41,15 @@ static u32 gmfs_bad_find(const struct gmfs_bad_pages *bad, phys_addr_t at)
  */
 u64 gmfs_pool_until_bad(const struct gmfs_pool *p, phys_addr_t at, u64 len)
 {
-	const struct gmfs_bad_pages *bad;
+	const struct gmfs_bad_list *bad;
 	u32 i;
 
 	rcu_read_lock();
 	bad = rcu_dereference(p->bad);
 	if (bad) {
-		i = gmfs_bad_find(bad, ALIGN_DOWN(at, PAGE_SIZE));
-		if (i < bad->nr && bad->at[i] < at + len)
-			len = max(bad->at[i], at) - at;
+		i = gmfs_bad_find(bad->e, bad->nr, ALIGN_DOWN(at, PAGE_SIZE));
+		if (i < bad->nr && bad->e[i].at < at + len)
+			len = max(bad->e[i].at, at) - at;
 	}
 	rcu_read_unlock();
 	return len;
@@ -76,48 +62,53 @@ bool gmfs_pool_is_bad(const struct gmfs_pool *p, u32 block)
 	       GMFS_BLOCK_SIZE;
 }
 
-static int gmfs_record(struct gmfs_pool *p, phys_addr_t at)
+/**
+ * gmfs_pool_bad - the bad pages of a pool
+ * @p: the pool
+ * @nr: set to how many there are
+ *
+ * Context: gmfs_pool_record_bad() is not called meanwhile.
+ * Return: the first of them.
+ */
+const struct gmfs_bad_page *gmfs_pool_bad(const struct gmfs_pool *p, u32 *nr)
 {
-	struct gmfs_bad_pages *old = rcu_dereference_protected(p->bad, true);
-	struct gmfs_bad_pages *bad;
-	u32 nr = old ? old->nr : 0, i = old ? gmfs_bad_find(old, at) : 0;
+	const struct gmfs_bad_list *bad = rcu_dereference_protected(p->bad, true);
 
-	if (i < nr && old->at[i] == at)
-		return -EEXIST;
-	bad = kmalloc(struct_size(bad, at, nr + 1), GFP_KERNEL);
-	if (!bad)
-		return -ENOMEM;
-	bad->nr = nr + 1;
-	if (i)
-		memcpy(bad->at, old->at, i * sizeof(*bad->at));
-	bad->at[i] = at;
-	if (i < nr)
-		memcpy(bad->at + i + 1, old->at + i, (nr - i) * sizeof(*bad->at));
-	rcu_assign_pointer(p->bad, bad);
-	if (old)
-		kfree_rcu(old, rcu);
-	return 0;
+	*nr = bad ? bad->nr : 0;
+	return bad ? bad->e : NULL;
 }
 
 /**
- * gmfs_pool_record_bad - a page of the pool has failed
+ * gmfs_pool_record_bad - a page has failed
  * @p: the pool
- * @block: the block that it is in
- * @at: its physical address
+ * @page: the page; if it is in no window of the pool, it may be in one of a later kernel's
  *
  * Context: one call at a time, and nobody allocates blocks; the invalidate_lock of the block's
  * file, if one has it, is held for writing; may sleep.
- * Return: 0, also if that is known; -ENOMEM, and it is not recorded.
+ * Return: 0; -EEXIST if that is known; -ENOMEM, or -ENOSPC after GMFS_MAX_BAD_PAGES, and it is not
+ * recorded.
  */
-int gmfs_pool_record_bad(struct gmfs_pool *p, u32 block, phys_addr_t at)
+int gmfs_pool_record_bad(struct gmfs_pool *p, const struct gmfs_bad_page *page)
 {
-	int err = gmfs_record(p, at);
+	struct gmfs_bad_list *old = rcu_dereference_protected(p->bad, true), *bad;
+	u32 nr = old ? old->nr : 0, block = gmfs_pool_block(p, page->at);
 
-	if (err)
-		return err == -EEXIST ? 0 : err;
-	pr_err("the page at 0x%llx is bad: whoever touches it gets SIGBUS, and its block gets to no other file\n",
-	       (u64)at);
-	gmfs_pool_withhold_bad(p, block);
+	if (gmfs_pool_until_bad(p, page->at, 1) < 1)
+		return -EEXIST;
+	if (nr == GMFS_MAX_BAD_PAGES)
+		return -ENOSPC;
+	bad = kmalloc(struct_size(bad, e, nr + 1), GFP_KERNEL);
+	if (!bad)
+		return -ENOMEM;
+	bad->nr = nr + 1;
+	if (nr)
+		memcpy(bad->e, old->e, nr * sizeof(*bad->e));
+	gmfs_bad_insert(bad->e, nr, page);
+	rcu_assign_pointer(p->bad, bad);
+	if (old)
+		kfree_rcu(old, rcu);
+	if (block != GMFS_HOLE)
+		gmfs_pool_withhold_bad(p, block);
 	return 0;
 }
 

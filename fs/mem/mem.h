@@ -8,6 +8,7 @@
 #include <linux/mutex.h>
 #include <linux/workqueue.h>
 
+#include "pure/badpages.h"
 #include "pure/blocks.h"
 #include "pure/cmdline.h"
 #include "pure/extents.h"
@@ -72,7 +73,7 @@ struct gmfs_pool {
 	bool has_pages;
 	bool uses_pages;
 	struct delayed_work unpin;
-	struct gmfs_bad_pages __rcu *bad;
+	struct gmfs_bad_list __rcu *bad;
 };
 
 /* In pool.c */
@@ -88,6 +89,7 @@ int gmfs_pool_fill(struct gmfs_pool *p, struct gmfs_fill *f);
 void gmfs_pool_unfill(struct gmfs_pool *p, struct gmfs_fill *f);
 phys_addr_t gmfs_pool_phys(const struct gmfs_pool *p, u32 block);
 u32 gmfs_pool_block(const struct gmfs_pool *p, phys_addr_t phys);
+bool gmfs_pool_is_head(const struct gmfs_pool *p, u32 block);
 u32 gmfs_pool_nr_usable(const struct gmfs_pool *p);
 int gmfs_pool_node(const struct gmfs_pool *p, u32 block);
 void gmfs_pool_free(struct gmfs_pool *p, struct gmfs_extents *x, u32 from, u32 to);
@@ -112,7 +114,8 @@ void gmfs_pool_detach_folios(struct gmfs_pool *p, const struct gmfs_extents *x, 
 /* In bad.c */
 u64 gmfs_pool_until_bad(const struct gmfs_pool *p, phys_addr_t at, u64 len);
 bool gmfs_pool_is_bad(const struct gmfs_pool *p, u32 block);
-int gmfs_pool_record_bad(struct gmfs_pool *p, u32 block, phys_addr_t at);
+const struct gmfs_bad_page *gmfs_pool_bad(const struct gmfs_pool *p, u32 *nr);
+int gmfs_pool_record_bad(struct gmfs_pool *p, const struct gmfs_bad_page *page);
 void gmfs_pool_forget_bad(struct gmfs_pool *p);
 
 /* In fs/failure.c */

@@ -66,6 +66,14 @@ static u32 gmfs_head_blocks(const struct gmfs_pool *p, u32 window)
 	return GMFS_HEAD_BLOCKS(p->blocks.windows[window].nr);
 }
 
+/* Whether a block belongs to its window's head. */
+bool gmfs_pool_is_head(const struct gmfs_pool *p, u32 block)
+{
+	u32 window = gmfs_blocks_window(&p->blocks, block);
+
+	return block - p->windows[window].start < gmfs_head_blocks(p, window);
+}
+
 /**
  * gmfs_pool_nr_usable - count the blocks that files can have
  * @p: the pool

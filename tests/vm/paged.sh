@@ -195,7 +195,8 @@ hwpoison() {
 
 # Pages that are bad: what others see is in badpages.c. No file gets their blocks any more.
 bad_pages() {
-	local all base free nr=6
+	local all bad base free kho=/sys/kernel/debug/kho/out/sub_fdts/guestmemfs nr=6
+	bad=/sys/fs/guestmemfs/guestmemfs/bad_pages
 	base=$(status windows | sed 's/.*@\(0x[0-9a-f]*\) .*/\1/')
 	free=$(stat -f -c %f $mnt)
 	mount -o remount,fileio $mnt
@@ -220,6 +221,14 @@ bad_pages() {
 			fallocate -l $((all + 2))M $mnt/all"
 	check "bad pages: all that was allocated can be written" /job/tests/mapped fill $mnt/all 7
 	rm $mnt/all
+	if [[ $kernel = kho ]]; then
+		check "bad pages: the tree can be published" sh -c "echo 1 >/sys/kernel/kho/active"
+		check "bad pages: one is in a free block while it is" hwpoison 1001
+		nr=$((nr + 1))
+		same "bad pages: KHO's copy has them all" "$(wc -l <$bad)" \
+			"$(($(fdtget -t x $kho / bad-pages | wc -w) / 4))"
+		echo 0 >/sys/kernel/kho/active
+	fi
 	umount $mnt
 	check "bad pages: the tree mounts without pages" mount_g
 	same "bad pages: their blocks are withheld as before" $nr "$(status blocks_withheld)"
