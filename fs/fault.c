@@ -102,7 +102,17 @@ static vm_fault_t gmfs_map_page(struct vm_fault *vmf, unsigned int *order)
 	return ret;
 }
 
-/* Allocate the block that a fault is about, unless it is there. */
+/* Whether a file has a block, and if it is not written yet no bad page keeps it from that. */
+static bool gmfs_is_usable(struct inode *inode, u32 at)
+{
+	struct gmfs_pool *p = gmfs_pool_of(inode);
+	u32 contiguous, block = gmfs_file_find_block(inode, at, &contiguous);
+
+	return block != GMFS_HOLE &&
+	       (gmfs_pool_is_written(p, block, 1) || !gmfs_pool_is_bad(p, block));
+}
+
+/* Allocate the block that a fault is about, unless it is there; not one with a bad page. */
 static int gmfs_fill_hole(struct inode *inode, struct vm_fault *vmf)
 {
 	pgoff_t pgoff = vmf->pgoff;
@@ -112,6 +122,8 @@ static int gmfs_fill_hole(struct inode *inode, struct vm_fault *vmf)
 	filemap_invalidate_lock(inode->i_mapping);
 	if (pgoff < DIV_ROUND_UP_ULL(i_size_read(inode), PAGE_SIZE))
 		err = gmfs_file_fill(inode, from, from + GMFS_BLOCK_SIZE, vmf->vma);
+	if (!err && !gmfs_is_usable(inode, pgoff / GMFS_BLOCK_PAGES))
+		gmfs_file_mend(inode, pgoff / GMFS_BLOCK_PAGES);
 	filemap_invalidate_unlock(inode->i_mapping);
 	return err;
 }
@@ -123,7 +135,7 @@ static int gmfs_make_ready(struct inode *inode, struct vm_fault *vmf)
 	int err = 0;
 
 	filemap_invalidate_lock_shared(inode->i_mapping);
-	if (gmfs_file_find_block(inode, at, &contiguous) == GMFS_HOLE) {
+	if (!gmfs_is_usable(inode, at)) {
 		filemap_invalidate_unlock_shared(inode->i_mapping);
 		err = gmfs_fill_hole(inode, vmf);
 		if (err)

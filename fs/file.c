@@ -94,6 +94,67 @@ int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to,
 }
 
 /**
+ * gmfs_file_mend - give a file a block without bad pages for one that has some
+ * @inode: a regular file
+ * @at: block of the file
+ *
+ * The contents of bad pages are not asked for any more. If no block is free, or a device may reach
+ * it, the file keeps what it has.
+ *
+ * Context: as gmfs_file_fill().
+ * Return: the pool's block that the file has then, or GMFS_HOLE.
+ */
+u32 gmfs_file_mend(struct inode *inode, u32 at)
+{
+	struct gmfs_extents *x = &gmfs_i(inode)->extents, other = { 0 };
+	loff_t base = (loff_t)at << GMFS_BLOCK_SHIFT;
+	struct gmfs_pool *p = gmfs_pool_of(inode);
+	struct gmfs_wish wish;
+	u32 block, contiguous;
+
+	block = gmfs_file_find_block(inode, at, &contiguous);
+	if (block == GMFS_HOLE || !gmfs_pool_is_bad(p, block))
+		return block;
+	/* Without pages KVM fails where it finds no entry: unmap nothing in vain. */
+	if (!p->has_pages && gmfs_pool_is_reached(p, block, gmfs_devices_have_users()))
+		return block;
+	gmfs_wish_for(inode, NULL, &wish);
+	if (!gmfs_extents_reserve(x, 2) && !gmfs_pool_alloc(p, &other, at, at + 1, &wish)) {
+		gmfs_file_unmap(inode, base, base + GMFS_BLOCK_SIZE);
+		gmfs_spaces_drop(inode, at, at + 1);
+		gmfs_pool_replace(p, x, at, &other);
+		gmfs_spaces_sync(inode, at, at + 1);
+	}
+	gmfs_extents_destroy(&other);
+	return gmfs_file_find_block(inode, at, &contiguous);
+}
+
+/*
+ * [from, to), all in one block, reads as zeroes now. Mend the block if each of its bad pages
+ * is in there, or has been punched.
+ */
+static void gmfs_mend_zeroed(struct inode *inode, loff_t from, loff_t to)
+{
+	u32 at = from >> GMFS_BLOCK_SHIFT, block, contiguous, page, good;
+	struct gmfs_pool *p = gmfs_pool_of(inode);
+	loff_t base = (loff_t)at << GMFS_BLOCK_SHIFT, pos;
+
+	block = gmfs_file_find_block(inode, at, &contiguous);
+	if (from >= to || block == GMFS_HOLE || !gmfs_pool_is_bad(p, block))
+		return;
+	for (page = 0; page < GMFS_BLOCK_PAGES; page++) {
+		good = gmfs_pool_until_bad(p, gmfs_pool_phys(p, block) + page * PAGE_SIZE,
+					   GMFS_BLOCK_SIZE - page * PAGE_SIZE) / PAGE_SIZE;
+		page += good;
+		pos = base + (loff_t)page * PAGE_SIZE;
+		if (page < GMFS_BLOCK_PAGES && (pos < from || pos + PAGE_SIZE > to) &&
+		    !gmfs_punched_has(inode, at, page))
+			return;
+	}
+	gmfs_file_mend(inode, at);
+}
+
+/**
  * gmfs_file_clear_eof - what is behind EOF in its page reads as zeroes
  * @inode: a regular file, about to grow
  * @to: where what is written next begins; bytes from there on may stay
@@ -145,6 +206,7 @@ static int gmfs_shrink(struct inode *inode, loff_t old, loff_t size)
 	gmfs_pool_free(gmfs_pool_of(inode), x, gmfs_blocks_for(size), U32_MAX);
 	gmfs_punched_forget(inode, gmfs_blocks_for(size), U32_MAX);
 	gmfs_spaces_sync(inode, gmfs_blocks_for(size), U32_MAX);
+	gmfs_mend_zeroed(inode, size, round_up(size, GMFS_BLOCK_SIZE));
 	count_blocks(inode);
 	return 0;
 }
@@ -211,12 +273,17 @@ static void gmfs_punch_part(struct inode *inode, loff_t from, loff_t to)
 	block = gmfs_file_find_block(inode, at, &contiguous);
 	if (from >= to || block == GMFS_HOLE ||
 	    !gmfs_punched_note(inode, at, DIV_ROUND_UP_ULL(from - base, PAGE_SIZE),
-			       (to - base) >> PAGE_SHIFT, min(nr, GMFS_BLOCK_PAGES)))
+			       (to - base) >> PAGE_SHIFT, min(nr, GMFS_BLOCK_PAGES))) {
+		gmfs_mend_zeroed(inode, from, to);
 		return;
+	}
 	gmfs_file_unmap(inode, base, base + GMFS_BLOCK_SIZE);
 	if (gmfs_pool_is_idle_zero(gmfs_pool_of(inode), block) && !gmfs_extents_reserve(x, 1)) {
 		gmfs_spaces_drop(inode, at, at + 1);
 		gmfs_pool_free(gmfs_pool_of(inode), x, at, at + 1);
+	} else {
+		/* All pages have been punched, the bad ones too. */
+		gmfs_file_mend(inode, at);
 	}
 }
 
@@ -263,7 +330,19 @@ static int gmfs_zero_range(struct inode *inode, loff_t from, loff_t to)
 	if (!err && first < last)
 		err = gmfs_pool_mark_unwritten(gmfs_pool_of(inode), &gmfs_i(inode)->extents,
 					       first, last);
-	return err;
+	if (err)
+		return err;
+	for (; first < last; first++) {
+		gmfs_file_mend(inode, first);
+		cond_resched();
+	}
+	if (from >> GMFS_BLOCK_SHIFT == (to - 1) >> GMFS_BLOCK_SHIFT) {
+		gmfs_mend_zeroed(inode, from, to);
+	} else {
+		gmfs_mend_zeroed(inode, from, round_up(from, GMFS_BLOCK_SIZE));
+		gmfs_mend_zeroed(inode, round_down(to, GMFS_BLOCK_SIZE), to);
+	}
+	return 0;
 }
 
 static int gmfs_fallocate_range(struct inode *inode, int mode, loff_t from, loff_t to)

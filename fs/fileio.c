@@ -59,6 +59,8 @@ static int gmfs_ready_block(struct inode *inode, loff_t pos, u32 len, u32 *block
 	if (!err) {
 		*block = gmfs_file_find_block(inode, pos >> GMFS_BLOCK_SHIFT,
 					      &contiguous);
+		if (!gmfs_pool_is_written(gmfs_pool_of(inode), *block, 1))
+			*block = gmfs_file_mend(inode, pos >> GMFS_BLOCK_SHIFT);
 		err = gmfs_pool_init_block(gmfs_pool_of(inode), *block);
 	}
 	if (!err && pos > i_size_read(inode))

@@ -278,6 +278,7 @@ void gmfs_mpol_show(struct seq_file *m, const struct gmfs_mpol *mpol);
 
 /* In punched.c */
 bool gmfs_punched_note(struct inode *inode, u32 at, u32 first, u32 last, u32 nr);
+bool gmfs_punched_has(struct inode *inode, u32 at, u32 page);
 void gmfs_punched_clear(struct inode *inode, u32 at, u32 page);
 void gmfs_punched_forget(struct inode *inode, u32 from, u32 to);
 
@@ -290,6 +291,7 @@ extern const struct file_operations gmfs_file_operations;
 void gmfs_file_unmap(struct inode *inode, loff_t from, loff_t to);
 int gmfs_file_fill(struct inode *inode, loff_t from, loff_t to,
 		   const struct vm_area_struct *vma);
+u32 gmfs_file_mend(struct inode *inode, u32 at);
 int gmfs_file_clear_eof(struct inode *inode, loff_t to);
 int gmfs_file_resize(struct inode *inode, loff_t size);
 

@@ -46,6 +46,22 @@ bool gmfs_punched_note(struct inode *inode, u32 at, u32 first, u32 last, u32 nr)
 }
 
 /**
+ * gmfs_punched_has - whether a page has been punched
+ * @inode: a regular file
+ * @at: block of the file
+ * @page: page of the block
+ *
+ * Context: as gmfs_punched_note().
+ * Return: true if there is a note.
+ */
+bool gmfs_punched_has(struct inode *inode, u32 at, u32 page)
+{
+	unsigned long *pages = xa_load(&gmfs_i(inode)->punched, at);
+
+	return pages && test_bit(page, pages);
+}
+
+/**
  * gmfs_punched_clear - a page has failed
  * @inode: a regular file
  * @at: block of the file

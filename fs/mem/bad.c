@@ -15,6 +15,7 @@
 #include <linux/overflow.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include <linux/uaccess.h>
 
 #include "mem.h"
 
@@ -109,6 +110,79 @@ int gmfs_pool_record_bad(struct gmfs_pool *p, const struct gmfs_bad_page *page)
 		kfree_rcu(old, rcu);
 	if (block != GMFS_HOLE)
 		gmfs_pool_withhold_bad(p, block);
+	return 0;
+}
+
+/* All of a block but its bad pages, which are zero in the copy. */
+static int gmfs_copy_good(struct gmfs_pool *p, u32 from, u32 to)
+{
+	void *source, *target;
+	u32 at, len;
+	int err = 0;
+
+	err = gmfs_pool_zero(p, to, 0, GMFS_BLOCK_SIZE);
+	for (at = 0; at < GMFS_BLOCK_SIZE && !err; at += len + PAGE_SIZE) {
+		len = gmfs_pool_until_bad(p, gmfs_pool_phys(p, from) + at, GMFS_BLOCK_SIZE - at);
+		if (!len)
+			continue;
+		source = gmfs_pool_map(p, from, at, len);
+		target = gmfs_pool_map(p, to, at, len);
+		if (!source || !target)
+			err = -ENOMEM;
+		else if (copy_mc_to_kernel(target, source, len))
+			err = -EIO;
+		if (source)
+			gmfs_pool_unmap(p, source);
+		if (target)
+			gmfs_pool_unmap(p, target);
+	}
+	return err;
+}
+
+/**
+ * gmfs_pool_replace - give a file another block for one that has bad pages
+ * @p: the pool
+ * @x: the file's extents, with room for two more
+ * @at: block of the file, which it has
+ * @other: one extent of one block, for @at, which gmfs_pool_alloc() has found; it is used or freed
+ *
+ * It holds the same, if the old one is written; bad pages are zero in it. The old one is
+ * withheld.
+ *
+ * Context: nothing maps it; inside gmfs_change_begin(), with the file's invalidate_lock held for
+ * writing; may sleep.
+ * Return: 0; -EBUSY if a device may reach it; -ENOMEM; -EIO if another page turned out to be bad;
+ * and the file has what it had.
+ */
+int gmfs_pool_replace(struct gmfs_pool *p, struct gmfs_extents *x, u32 at,
+		      struct gmfs_extents *other)
+{
+	bool devices = gmfs_devices_have_users();
+	u32 block = other->e[0].start;
+	struct gmfs_extent old;
+	int err = 0;
+
+	gmfs_extents_part(x, gmfs_extents_find(x, at), at, at + 1, &old);
+	if (gmfs_pool_is_reached(p, old.start, devices))
+		err = -EBUSY;
+	if (!err && gmfs_pool_is_written(p, old.start, 1)) {
+		err = gmfs_copy_good(p, old.start, block);
+		/* First the contents: see gmfs_pool_init_block(). Freeing looks at it, too. */
+		smp_mb__before_atomic();
+		set_bit(block, p->written);
+	}
+	if (err) {
+		gmfs_pool_free(p, other, at, at + 1);
+		return err;
+	}
+	if (READ_ONCE(p->scrub) && gmfs_pool_zero(p, old.start, 0, GMFS_BLOCK_SIZE))
+		pr_warn_ratelimited("no memory to scrub a block with bad pages: it keeps its contents\n");
+	gmfs_pool_detach_folios(p, x, at, at + 1);
+	gmfs_extents_replace(x, other);
+	gmfs_extents_trim(x);
+	mutex_lock(&p->lock);
+	gmfs_pool_give_back(p, &old, devices);
+	mutex_unlock(&p->lock);
 	return 0;
 }
 

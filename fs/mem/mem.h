@@ -116,6 +116,8 @@ u64 gmfs_pool_until_bad(const struct gmfs_pool *p, phys_addr_t at, u64 len);
 bool gmfs_pool_is_bad(const struct gmfs_pool *p, u32 block);
 const struct gmfs_bad_page *gmfs_pool_bad(const struct gmfs_pool *p, u32 *nr);
 int gmfs_pool_record_bad(struct gmfs_pool *p, const struct gmfs_bad_page *page);
+int gmfs_pool_replace(struct gmfs_pool *p, struct gmfs_extents *x, u32 at,
+		      struct gmfs_extents *other);
 void gmfs_pool_forget_bad(struct gmfs_pool *p);
 
 /* In fs/failure.c */

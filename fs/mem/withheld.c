@@ -248,25 +248,30 @@ static bool gmfs_is_zero(const void *from, size_t len)
  * @p: the pool
  * @block: the block; nothing maps it
  *
+ * A bad page counts as zero: what it held is not asked for any more.
+ *
  * Context: the file's invalidate_lock is held for writing; may sleep.
- * Return: false if a device reaches it, it holds something else or has a bad page, or no memory
- * maps it.
+ * Return: false if a device reaches it, it holds something else, or no memory maps it.
  */
 bool gmfs_pool_is_idle_zero(struct gmfs_pool *p, u32 block)
 {
-	bool zero;
+	bool zero = true;
+	u32 at, len;
 	void *map;
 
 	if (gmfs_pool_is_reached(p, block, gmfs_devices_have_users()))
 		return false;
 	if (!gmfs_pool_is_written(p, block, 1))
 		return true;
-	if (gmfs_pool_is_bad(p, block))
-		return false;
-	map = gmfs_pool_map(p, block, 0, GMFS_BLOCK_SIZE);
-	if (!map)
-		return false;
-	zero = gmfs_is_zero(map, GMFS_BLOCK_SIZE);
-	gmfs_pool_unmap(p, map);
+	for (at = 0; at < GMFS_BLOCK_SIZE && zero; at += len + PAGE_SIZE) {
+		len = gmfs_pool_until_bad(p, gmfs_pool_phys(p, block) + at, GMFS_BLOCK_SIZE - at);
+		if (!len)
+			continue;
+		map = gmfs_pool_map(p, block, at, len);
+		if (!map)
+			return false;
+		zero = gmfs_is_zero(map, len);
+		gmfs_pool_unmap(p, map);
+	}
 	return zero;
 }

@@ -13,6 +13,7 @@
 
 #define PAGE	4096UL
 #define LEN	(4 * MIB)
+#define PUNCH	(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
 /* In the second block. */
 #define BAD	(2 * MIB + 5 * PAGE)
 
@@ -220,11 +221,48 @@ TEST_F_TIMEOUT(bad_page, kernel_copies_none_of_it, TEST_SECONDS)
 	holds("write() ends before it",
 	      pwrite(self->fd, page, sizeof(page), BAD - PAGE) == (ssize_t)PAGE);
 	holds("a punch beside it zeroes, but not the page",
-	      !fallocate(self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, BAD - PAGE,
-			 3 * PAGE) &&
-	      !self->p[BAD - PAGE] && !self->p[BAD + PAGE] && is_bad(self->p + BAD));
-	holds("truncate() goes on to the page's beginning", !ftruncate(self->fd, BAD + PAGE) &&
-	      !ftruncate(self->fd, LEN) && !self->p[BAD + PAGE] && is_bad(self->p + BAD));
+	      !fallocate(self->fd, PUNCH, BAD + PAGE, PAGE) && !self->p[BAD + PAGE] &&
+	      is_bad(self->p + BAD));
+	holds("truncate() behind it leaves it", !ftruncate(self->fd, BAD + 2 * PAGE) &&
+	      !ftruncate(self->fd, LEN) && !self->p[BAD + 2 * PAGE] && is_bad(self->p + BAD));
+}
+
+/* A guest takes from its balloon what it gave, and writes to it. */
+TEST_F_TIMEOUT(bad_page, written_after_a_punch_is_not_mended, TEST_SECONDS)
+{
+	holds("the page is punched", !fallocate(self->fd, PUNCH, BAD, PAGE) && !self->p[BAD]);
+	self->p[BAD] = 1;
+	holds("MADV_HWPOISON succeeds", !make_bad(self->p + BAD));
+	holds("another page is punched", !fallocate(self->fd, PUNCH, BAD + PAGE, PAGE));
+	holds("a read gets SIGBUS still", is_bad(self->p + BAD));
+}
+
+/* Who does not want the contents any more gets memory that is good. */
+TEST_F_TIMEOUT(bad_page, punched_is_mended, TEST_SECONDS)
+{
+	struct stat st;
+
+	holds("MADV_HWPOISON succeeds, of three pages", !make_bad(self->p + BAD) &&
+	      !make_bad(self->p + BAD + 2 * PAGE) && !make_bad(self->p + PAGE));
+	holds("one of two is punched, and the block stays",
+	      !fallocate(self->fd, PUNCH, BAD, PAGE) && is_bad(self->p + BAD) &&
+	      is_bad(self->p + BAD + 2 * PAGE));
+	holds("the other one is punched, and both read as zeroes",
+	      !fallocate(self->fd, PUNCH, BAD + 2 * PAGE, PAGE) && !self->p[BAD] &&
+	      !self->p[BAD + 2 * PAGE]);
+	self->p[BAD] = BAD / PAGE % 101 + 1;
+	self->p[BAD + 2 * PAGE] = (BAD / PAGE + 2) % 101 + 1;
+	holds("the first block is bad still", is_bad(self->p + PAGE));
+	holds("a range that has it is zeroed",
+	      !fallocate(self->fd, FALLOC_FL_ZERO_RANGE, PAGE, PAGE) && !self->p[PAGE]);
+	self->p[PAGE] = 2;
+	holds("all pages hold what was written", !others_differ(self->p));
+	holds("the file has two blocks", !fstat(self->fd, &st) && st.st_blocks == LEN / 512);
+	holds("a bad page of a block that is zeroed is mended", !make_bad(self->p + PAGE) &&
+	      !fallocate(self->fd, FALLOC_FL_ZERO_RANGE, 0, 2 * MIB) && !self->p[PAGE] &&
+	      !self->p[0]);
+	holds("so is one behind the file's end", !make_bad(self->p + BAD) &&
+	      !ftruncate(self->fd, BAD) && !ftruncate(self->fd, LEN) && !self->p[BAD]);
 }
 
 TEST_F_TIMEOUT(bad_page, guest_gets_SIGBUS_with_the_address, TEST_SECONDS)

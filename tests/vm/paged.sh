@@ -195,13 +195,13 @@ hwpoison() {
 
 # Pages that are bad: what others see is in badpages.c. No file gets their blocks any more.
 bad_pages() {
-	local all bad base free kho=/sys/kernel/debug/kho/out/sub_fdts/guestmemfs nr=6
+	local all bad base free kho=/sys/kernel/debug/kho/out/sub_fdts/guestmemfs nr=11
 	bad=/sys/fs/guestmemfs/guestmemfs/bad_pages
 	base=$(status windows | sed 's/.*@\(0x[0-9a-f]*\) .*/\1/')
 	free=$(stat -f -c %f $mnt)
 	mount -o remount,fileio $mnt
 	# That of an entry of 1 GiB has two.
-	[[ $PAGES != pud ]] || nr=8
+	[[ $PAGES != pud ]] || nr=13
 	harness badpages
 	new_log >/dev/null
 	same "bad pages: their blocks are withheld" $nr "$(status blocks_withheld)"
