@@ -8,7 +8,7 @@ _guestmemfs() {
 	case $COMP_CWORD:${COMP_WORDS[1]} in
 	1:*) words="plan status dump check kexec --help --version" ;;
 	*:plan) words="--pool --node --nodes --spread --memmap --help" ;;
-	*:status) words="--help" ;;
+	*:status) words="--bad --help" ;;
 	*:dump) words="--pool --kho --region --help" files=y ;;
 	*:check) words="--cmdline --append --help" ;;
 	*:kexec) words="--initrd --cmdline --reuse-cmdline --append --no-jump --help" files=y ;;

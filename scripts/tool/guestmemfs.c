@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bootline.h"
@@ -282,24 +283,57 @@ static void show_status(const char *pool)
 	show_windows(pool, block);
 }
 
+/* A line for each bad page: the pool, the address, when it failed, and where it is. */
+static void show_bad_pages(const char *pool)
+{
+	const char *path = sys_path(SYSFS "/%s/bad_pages", pool);
+	FILE *f = fopen(path, "r");
+	char line[100], when[40];
+	unsigned long long at;
+	long long seconds;
+	time_t t;
+	int where;
+
+	if (!f)
+		die("cannot read %s: %s", path, strerror(errno));
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx %lld %n", &at, &seconds, &where) != 2)
+			die("%s makes no sense: %s", path, line);
+		t = seconds;
+		strftime(when, sizeof(when), "%F %T UTC", gmtime(&t));
+		printf("%s 0x%llx, %s, %s", pool, at, when, line + where);
+	}
+	fclose(f);
+}
+
 static int cmd_status(int argc, char **argv)
 {
+	static const struct option options[] = {
+		{ "bad", no_argument, NULL, 'b' },
+		{ NULL, 0, NULL, 0 },
+	};
+	bool any = false, bad = false;
 	char **pool;
-	bool any = false;
+	int c;
 
-	if (argc > 2)
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c != 'b')
+			bad_option(argv);
+		bad = true;
+	}
+	if (argc > optind + 1)
 		usage_error(argv, "it takes one pool at most");
 	need_module();
 	for (pool = loaded_pools(); *pool; pool++) {
-		if (argc > 1 && strcmp(argv[1], *pool))
+		if (argc > optind && strcmp(argv[optind], *pool))
 			continue;
-		if (any)
+		if (any && !bad)
 			putchar('\n');
-		show_status(*pool);
+		(bad ? show_bad_pages : show_status)(*pool);
 		any = true;
 	}
 	if (!any)
-		die("no pool %s is loaded", argv[1]);
+		die("no pool %s is loaded", argv[optind]);
 	return 0;
 }
 
@@ -504,7 +538,9 @@ static const struct command {
 	  "  --spread      the same on each node\n"
 	  "  --memmap DIR  instead of /sys/firmware/memmap\n"
 	  "  --nodes DIR   instead of /sys/devices/system/node\n" },
-	{ "status", cmd_status, "[POOL]", "Show what the module says of all pools, or of one.\n" },
+	{ "status", cmd_status, "[--bad] [POOL]",
+	  "Show what the module says of all pools, or of one.\n"
+	  "  --bad  instead, which pages have failed, when, and what is there\n" },
 	{ "dump", cmd_dump, "[--pool NAME] [--kho | --region SIZE@ADDR[,SIZE@ADDR]... | FILE]",
 	  "Show the files of an image: of the one in " SYSFS "/guestmemfs/image,\n"
 	  "or of a file, which has an image or the beginning of a window.\n"
