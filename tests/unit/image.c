@@ -200,25 +200,34 @@ static void golden_bad(const void *arg)
 	free(image);
 }
 
+/* An image without a single inode, which is refused. Sets @img. */
+static void check_empty(struct gmfs_image *img, const struct gmfs_layout *layout, u8 *buf,
+			size_t max)
+{
+	struct gmfs_fdt_writer w;
+	size_t prop, size;
+
+	gmfs_image_begin(&w, buf, max, layout, 2);
+	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
+	gmfs_fdt_append(&w, tree_written, sizeof(tree_written));
+	gmfs_fdt_close_prop(&w, prop);
+	size = gmfs_image_end(&w);
+	expect_eq(gmfs_image_check(img, buf, size, &tree_layout), -EINVAL);
+	expect(strstr(img->why, "no root"), "said '%s'", img->why);
+}
+
 /* From the beginning, and then without. */
 static void bad_written(const void *arg)
 {
 	struct gmfs_layout layout = tree_layout;
 	u8 image[1024], other[4096];
-	struct gmfs_fdt_writer w;
 	struct gmfs_image img;
-	size_t prop, size;
+	size_t size, cut;
 	void *tree;
 
 	layout.bad = tree_bad;
 	layout.nr_bad = tree_nr_bad;
-	gmfs_image_begin(&w, image, sizeof(image), &layout, 2);
-	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
-	gmfs_fdt_append(&w, tree_written, sizeof(tree_written));
-	gmfs_fdt_close_prop(&w, prop);
-	size = gmfs_image_end(&w);
-	expect_eq(gmfs_image_check(&img, image, size, &tree_layout), -EINVAL);
-	expect(strstr(img.why, "no root"), "said '%s'", img.why);
+	check_empty(&img, &layout, image, sizeof(image));
 	/* It is refused, and its pages are as bad as before. */
 	expect_bad(&img);
 	tree = tree_image_with_bad(&size);
@@ -226,8 +235,8 @@ static void bad_written(const void *arg)
 	expect_tree(2, other, size);
 	expect_eq(gmfs_image_check(&img, other, size, &tree_layout), 0);
 	expect_eq(img.nr_bad, 0);
-	for (prop = 0; prop < size; prop++)
-		expect(!gmfs_image_renew(other, prop, NULL, 0, tree_bad, 1), "%zu bytes", prop);
+	for (cut = 0; cut < size; cut++)
+		expect(!gmfs_image_renew(other, cut, NULL, 0, tree_bad, 1), "%zu bytes", cut);
 	free(tree);
 }
 
@@ -768,18 +777,10 @@ static void unbalanced(const void *arg)
 
 static void nothing_in_it(const void *arg)
 {
-	struct gmfs_fdt_writer w;
 	struct gmfs_image img;
-	char image[1024];
-	size_t prop, size;
+	u8 image[1024];
 
-	gmfs_image_begin(&w, image, sizeof(image), &tree_layout, 2);
-	prop = gmfs_fdt_open_prop(&w, GMFS_PROP_WRITTEN);
-	gmfs_fdt_append(&w, tree_written, sizeof(tree_written));
-	gmfs_fdt_close_prop(&w, prop);
-	size = gmfs_image_end(&w);
-	expect_eq(gmfs_image_check(&img, image, size, &tree_layout), -EINVAL);
-	expect(strstr(img.why, "no root"), "said '%s'", img.why);
+	check_empty(&img, &tree_layout, image, sizeof(image));
 }
 
 static void no_memory(const void *arg)
