@@ -53,7 +53,7 @@ static unsigned long gmfs_find_mappable(struct inode *inode, pgoff_t pgoff, unsi
  * @pgoff: page of the file, a multiple of 1 << @order
  * @order: 0, PMD_ORDER or PUD_ORDER
  *
- * Context: the mapping's invalidate_lock is held.
+ * Context: the mapping's invalidate_lock is held, or no task changes blocks.
  * Return: the first pfn, or 0 if there is a hole in these pages, a block that is not
  * written, or memory that is not one aligned piece.
  */

@@ -228,7 +228,7 @@ static u32 gmfs_find_early(struct task_struct ***tasks)
 	return nr;
 }
 
-/* SIGBUS for each shared mapping of the page. A private one may have copies. */
+/* Send SIGBUS for each shared mapping of the page. A private one may have a copy. */
 static void gmfs_tell_mm(struct task_struct *t, struct mm_struct *mm, const struct victim *v)
 {
 	struct vm_area_struct *vma;
@@ -270,7 +270,7 @@ static void gmfs_tell_task(struct task_struct *t, const struct victim *v)
 		mmput_async(mm);
 }
 
-/* @but: not those whose memory this is: they get SIGBUS where they are. Or NULL. */
+/* Tasks of @but, which may be NULL, are left out: they have touched the page and get SIGBUS. */
 static void gmfs_tell(const struct victim *v, const struct mm_struct *but)
 {
 	struct task_struct **tasks;
@@ -294,7 +294,7 @@ static int gmfs_fail_page(struct gmfs_tree *tree, phys_addr_t phys, const struct
 	struct victim v = { 0 };
 	int err = gmfs_record_failure(tree, &page, &v);
 
-	/* mm has told of a pfn whoever it concerns. */
+	/* Of a pfn that a file has registered, mm has told the tasks that map it. */
 	if (err != -EEXIST && v.sb && (!GMFS_HAVE_PFN_SPACES || tree->pool.has_pages))
 		gmfs_tell(&v, but);
 	return err == -EEXIST ? 0 : err;
@@ -352,7 +352,10 @@ size_t gmfs_bad_list(struct gmfs_tree *tree, char *buf, size_t size)
 }
 
 #ifdef CONFIG_X86_MCE
-/* One that has been logged, in a work item. mm has been told of those that it is told of. */
+/*
+ * A machine check has been logged; a work item calls this. If memory_failure() hears of the
+ * error, it has done so before.
+ */
 static int gmfs_on_machine_check(struct notifier_block *nb, unsigned long val, void *data)
 {
 	struct mce *m = data;

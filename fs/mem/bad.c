@@ -84,8 +84,8 @@ const struct gmfs_bad_page *gmfs_pool_bad(const struct gmfs_pool *p, u32 *nr)
  * @p: the pool
  * @page: the page; if it is in no window of the pool, it may be in one of a later kernel's
  *
- * Context: one call at a time, and nobody allocates blocks; the invalidate_lock of the block's
- * file, if one has it, is held for writing; may sleep.
+ * Context: the callers exclude each other and allocations. If a file has the block, its
+ * invalidate_lock is held for writing. May sleep.
  * Return: 0; -EEXIST if that is known; -ENOMEM, or -ENOSPC after GMFS_MAX_BAD_PAGES, and it is not
  * recorded.
  */

@@ -199,7 +199,7 @@ static void gmfs_unpin_later(struct gmfs_pool *p)
 	schedule_delayed_work(&p->unpin, msecs_to_jiffies(GMFS_UNPIN_MS));
 }
 
-/* The last unmount left pages behind, for somebody pinned one. */
+/* The last unmount kept the pages because a block was pinned. */
 static void gmfs_unpin_work(struct work_struct *work)
 {
 	struct gmfs_pool *p = container_of(to_delayed_work(work), struct gmfs_pool, unpin);

@@ -120,7 +120,7 @@ void gmfs_pool_unmap(struct gmfs_pool *p, void *map)
  * @from: first byte
  * @to: byte after the last
  *
- * Nobody can read a bad page, and the kernel's direct map may be without it.
+ * The kernel may have taken a bad page out of its direct map, and no task can read the page.
  *
  * Context: may sleep.
  * Return: 0, or -ENOMEM if it could not be mapped.
